@@ -1,0 +1,3 @@
+"""mlstaff: reviews pull requests the way a staff machine-learning engineer would."""
+
+__version__ = "0.1.0"

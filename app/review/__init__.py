@@ -1,0 +1,1 @@
+"""Findings become a review: found, placed on the diff, written."""

@@ -1,0 +1,80 @@
+"""The detectors there are: a detector is a file, its name is the file's name, its docstring is its page."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from detectors._engine.code import Code
+from detectors._engine.finding import Finding, Tier
+
+FAMILIES = ("data", "training", "performance", "distributed", "production", "llm")
+_BLOCK = re.compile(r"^(?P<mark>[❌✅])\n```python\n(?P<code>.*?)^```$", re.M | re.S)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A detector's docstring: a title line, why it matters, a ❌ and a ✅ example, links."""
+
+    text: str
+
+    @property
+    def title(self) -> str:
+        """The first line."""
+        return self.text.partition("\n")[0]
+
+    @property
+    def why(self) -> str:
+        """The text between the title and the first example."""
+        return self.text.partition("\n")[2].partition("\n❌")[0].strip()
+
+    def _example(self, mark: str) -> str:
+        found = [block["code"] for block in _BLOCK.finditer(self.text) if block["mark"] == mark]
+        if len(found) != 1:
+            raise ValueError(f"page {self.title!r} needs exactly one {mark} block, has {len(found)}")
+        return found[0]
+
+    @cached_property
+    def bad(self) -> str:
+        """The ❌ example, with `# ❌` on each line that is found."""
+        return self._example("❌")
+
+    @cached_property
+    def good(self) -> str:
+        """The ✅ example."""
+        return self._example("✅")
+
+    @property
+    def links(self) -> list[str]:
+        """Where the facts come from."""
+        return re.findall(r"^https://\S+$", self.text, re.M)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """One rule: `name` is the suppression word and the URL, `tier` what most of its findings are."""
+
+    name: str
+    family: str
+    tier: Tier
+    page: Page
+    words: tuple[str, ...]
+    """Each is one word or several separated by `|`; where one of them is absent from a text the detector
+    cannot fire there and is not called."""
+    run: Callable[[Code], Iterator[Finding]]
+
+    @cached_property
+    def _gates(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(tuple(words.split("|")) for words in self.words)
+
+    def detect(self, code: Code) -> list[Finding]:
+        """The findings in one file, in order of line; a line is found at most once."""
+        if not all(any(word in code.text for word in gate) for gate in self._gates):
+            return []
+        return sorted({each.line: each for each in self._named(code)}.values(), key=lambda each: each.line)
+
+    def _named(self, code: Code) -> Iterator[Finding]:
+        for draft in self.run(code):
+            yield draft.of(self)

@@ -1,0 +1,262 @@
+"""Commits and diffs of a bare repository on disk, as git itself sees them
+
+Every answer that depends only on object ids is kept: a commit never changes.
+"""
+
+import functools
+import os
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.simulator.diffs import Diff, RawEntry, parse_patch, parse_raw
+
+NULL = "0" * 40
+_EPOCH = 1_767_225_600  # 2026-01-01: commits are dated from here, one second apart, so object ids repeat
+_ENVIRONMENT = {
+    "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "HOME": os.devnull,
+    "LC_ALL": "C.UTF-8",
+}
+
+
+@dataclass(frozen=True)
+class Symlink:
+    """A tree entry of mode 120000."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Submodule:
+    """A tree entry of mode 160000: the commit of another repository."""
+
+    commit: str
+
+
+@dataclass(frozen=True)
+class Executable:
+    """A file of mode 100755."""
+
+    content: str | bytes
+
+
+#: What a commit does to a path; `None` deletes it.
+Content = str | bytes | Symlink | Submodule | Executable | None
+Files = Mapping[str, Content]
+
+
+@dataclass(frozen=True)
+class Object:
+    """A git object: its id, its type (blob, tree, commit, tag) and its bytes."""
+
+    oid: str
+    type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The parts of a commit that GitHub shows."""
+
+    sha: str
+    tree: str
+    parents: tuple[str, ...]
+    author: str
+    email: str
+    seconds: int
+    message: str
+
+
+class GitError(Exception):
+    """git said no; the text is its own."""
+
+
+class GitRepository:
+    """A bare repository. Safe to use from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._commits_made = 0
+        self._reader: subprocess.Popen[bytes] | None = None
+        self._objects: dict[str, Object | None] = {}
+        self.diff = functools.lru_cache(maxsize=4096)(self._diff)
+        self.patch = functools.lru_cache(maxsize=4096)(self._patch)
+        self.merge_base = functools.lru_cache(maxsize=16384)(self._merge_base)
+        self.revisions = functools.lru_cache(maxsize=4096)(self._revisions)
+
+    @classmethod
+    def create(cls, path: Path, *, objects_of: Path | None = None) -> "GitRepository":
+        """A new bare repository at `path`, able to read the objects of an existing one without a copy."""
+        _run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(path)])
+        if objects_of is not None:
+            common = _run(["git", "-C", str(objects_of), "rev-parse", "--git-common-dir"]).decode().strip()
+            objects = (objects_of / common / "objects").resolve()
+            (path / "objects" / "info" / "alternates").write_text(f"{objects}\n")
+        return cls(path)
+
+    def close(self) -> None:
+        """Stop the reader process."""
+        with self._lock:
+            if self._reader is not None and self._reader.stdin is not None:
+                self._reader.stdin.close()
+                self._reader.wait(timeout=10)
+                if self._reader.stdout is not None:
+                    self._reader.stdout.close()
+                self._reader = None
+
+    def git(self, *arguments: str, stdin: bytes | None = None) -> bytes:
+        """The output of one git command; raises `GitError` with git's own words."""
+        return _run(["git", "--git-dir", str(self.path), *arguments], stdin=stdin)
+
+    def commit(
+        self, files: Files, *, parents: Sequence[str] = (), message: str = "change", author: str = "octo-dev"
+    ) -> str:
+        """The id of a new commit that applies `files` on its first parent."""
+        with self._lock:
+            self._commits_made += 1
+            when = _EPOCH + self._commits_made
+            reference = f"refs/simulator/{self._commits_made}"
+            stream = _fast_import(files, parents, message, f"{author} <{author}@example.com> {when} +0000", reference)
+            out = self.git("fast-import", "--quiet", "--force", "--done", stdin=stream)
+        return out.decode().strip()
+
+    def set_reference(self, reference: str, sha: str | None) -> None:
+        """Point a reference (`refs/heads/main`) at a commit, or remove it."""
+        self.git("update-ref", *(["-d", reference] if sha is None else [reference, sha]))
+
+    def resolve(self, revision: str) -> str:
+        """The commit a revision names; raises `GitError` for an unknown one."""
+        return self.git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").decode().strip()
+
+    def read(self, expression: str) -> Object | None:
+        """An object by id or by `<commit>:<path>`; `None` when there is none, and for a submodule."""
+        cached = len(expression) >= 40 and all(c in "0123456789abcdef" for c in expression[:40])
+        if cached and expression in self._objects:
+            return self._objects[expression]
+        found = None if "\n" in expression else self._ask_reader(expression)
+        if cached:
+            self._objects[expression] = found
+        return found
+
+    def commit_of(self, sha: str) -> Commit:
+        """A commit's parts; raises `GitError` when `sha` is no commit."""
+        found = self.read(sha)
+        if found is None or found.type != "commit":
+            raise GitError(f"no commit {sha}")
+        return _parse_commit(sha, found.data)
+
+    def has_commit(self, sha: str) -> bool:
+        """Whether `sha` is the full id of a commit here."""
+        found = self.read(sha) if len(sha) == 40 else None
+        return found is not None and found.type == "commit"
+
+    def tree(self, tree: str, *, recursive: bool = False) -> list[tuple[str, str, str, str]]:
+        """(mode, type, id, path) of a tree's entries."""
+        out = self.git("ls-tree", "-z", *(["-r", "-t"] if recursive else []), tree)
+        entries = []
+        for line in out.split(b"\0")[:-1]:
+            head, _, path = line.partition(b"\t")
+            mode, kind, oid = head.decode().split()
+            entries.append((mode, kind, oid, path.decode("utf-8", "replace")))
+        return entries
+
+    def _diff(self, old: str, new: str) -> Diff:
+        raw = self.git("diff-tree", "-r", "-z", "-M", "--raw", "--no-abbrev", old, new)
+        entries: list[RawEntry] = parse_raw(raw)
+        return parse_patch(entries, self.patch(old, new))
+
+    def _patch(self, old: str, new: str) -> bytes:
+        return self.git("diff-tree", "-r", "-M", "--patch", "--no-ext-diff", "--no-textconv", old, new)
+
+    def _merge_base(self, one: str, other: str) -> str | None:
+        try:
+            return self.git("merge-base", one, other).decode().strip() or None
+        except GitError:
+            return None
+
+    def _revisions(self, excluded: str, included: str) -> tuple[str, ...]:
+        """Commits reachable from `included` and not from `excluded`, oldest first."""
+        out = self.git("rev-list", "--reverse", "--topo-order", included, f"^{excluded}")
+        return tuple(out.decode().split())
+
+    def _ask_reader(self, expression: str) -> Object | None:
+        with self._lock:
+            if self._reader is None:
+                self._reader = subprocess.Popen(
+                    ["git", "--git-dir", str(self.path), "cat-file", "--batch"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    env=_ENVIRONMENT,
+                )
+            stdin, stdout = self._reader.stdin, self._reader.stdout
+            assert stdin is not None
+            assert stdout is not None
+            stdin.write(expression.encode() + b"\n")
+            stdin.flush()
+            header = stdout.readline().split()
+            if len(header) != 3 or not header[2].isdigit():
+                return None
+            data = stdout.read(int(header[2]))
+            stdout.read(1)
+            return Object(header[0].decode(), header[1].decode(), data)
+
+
+def _run(command: list[str], *, stdin: bytes | None = None) -> bytes:
+    done = subprocess.run(command, input=stdin, capture_output=True, env=_ENVIRONMENT, check=False)
+    if done.returncode:
+        raise GitError(f"{' '.join(command[:6])}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
+
+
+def _fast_import(files: Files, parents: Sequence[str], message: str, who: str, reference: str) -> bytes:
+    """https://git-scm.com/docs/git-fast-import: one commit, whose id is printed on standard output."""
+    text = message.encode()
+    parts = [f"feature done\ncommit {reference}\nmark :1\n".encode()]
+    parts.append(f"author {who}\ncommitter {who}\ndata {len(text)}\n".encode() + text + b"\n")
+    parts.extend(
+        f"{'merge' if nth else 'from'} {parent}\n".encode() for nth, parent in enumerate(parents)
+    )
+    parts.extend(_fast_import_change(path, content) for path, content in files.items())
+    parts.append(b"get-mark :1\ndone\n")
+    return b"".join(parts)
+
+
+def _fast_import_change(path: str, content: Content) -> bytes:
+    name = '"' + path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    if content is None:
+        return f"D {name}\n".encode()
+    if isinstance(content, Submodule):
+        return f"M 160000 {content.commit} {name}\n".encode()
+    mode, value = "100644", content
+    if isinstance(content, Symlink):
+        mode, value = "120000", content.target
+    elif isinstance(content, Executable):
+        mode, value = "100755", content.content
+    assert isinstance(value, str | bytes)
+    data = value.encode() if isinstance(value, str) else value
+    return f"M {mode} inline {name}\ndata {len(data)}\n".encode() + data + b"\n"
+
+
+def _parse_commit(sha: str, data: bytes) -> Commit:
+    head, _, message = data.decode("utf-8", "replace").partition("\n\n")
+    fields = [line.partition(" ") for line in head.split("\n")]
+    author = next(value for name, _, value in fields if name == "author")
+    name, _, rest = author.rpartition(" <")
+    email, _, dates = rest.partition("> ")
+    return Commit(
+        sha=sha,
+        tree=next(value for name, _, value in fields if name == "tree"),
+        parents=tuple(value for name, _, value in fields if name == "parent"),
+        author=name,
+        email=email,
+        seconds=int(dates.split()[0]),
+        message=message,
+    )
