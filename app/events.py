@@ -15,7 +15,7 @@ Place = Literal["conversation", "review", "thread"]
 
 @dataclass(frozen=True, slots=True)
 class ReviewRequested:
-    """A pull request has a head, a base or a label that we have not looked at, or somebody asks for a re-run."""
+    """A pull request has a head, base or label that we have not looked at, or somebody asks for a re-run."""
 
     ref: PullRequestRef
     delivery: str
@@ -88,7 +88,7 @@ Event = Request | Ignored | Ping
 
 
 class RetryLater(Exception):
-    """What was asked cannot be done now: the job is put back for `seconds` and the worker is free meanwhile."""
+    """What was asked cannot be done now: the job is put back for `seconds`; the worker is free meanwhile."""
 
     def __init__(self, seconds: float, reason: str = "") -> None:
         super().__init__(reason or f"to be tried again in {seconds:g} s")
