@@ -199,7 +199,9 @@ def _hunks(body: bytes) -> Iterator[Hunk]:
         assert match is not None
         counts = [1 if group is None else int(group) for group in match.groups()]
         position += nth > 0
-        yield Hunk(*counts, header.decode("utf-8", "replace"), tuple(_lines(rows, counts[0], counts[2], position)))
+        yield Hunk(
+            *counts, header.decode("utf-8", "replace"), tuple(_lines(rows, counts[0], counts[2], position))
+        )
         position += len(rows)
 
 

@@ -123,7 +123,9 @@ class GitRepository:
             self._commits_made += 1
             when = _EPOCH + self._commits_made
             reference = f"refs/simulator/{self._commits_made}"
-            stream = _fast_import(files, parents, message, f"{author} <{author}@example.com> {when} +0000", reference)
+            stream = _fast_import(
+                files, parents, message, f"{author} <{author}@example.com> {when} +0000", reference
+            )
             out = self.git("fast-import", "--quiet", "--force", "--done", stdin=stream)
         return out.decode().strip()
 
@@ -221,9 +223,7 @@ def _fast_import(files: Files, parents: Sequence[str], message: str, who: str, r
     text = message.encode()
     parts = [f"feature done\ncommit {reference}\nmark :1\n".encode()]
     parts.append(f"author {who}\ncommitter {who}\ndata {len(text)}\n".encode() + text + b"\n")
-    parts.extend(
-        f"{'merge' if nth else 'from'} {parent}\n".encode() for nth, parent in enumerate(parents)
-    )
+    parts.extend(f"{'merge' if nth else 'from'} {parent}\n".encode() for nth, parent in enumerate(parents))
     parts.extend(_fast_import_change(path, content) for path, content in files.items())
     parts.append(b"get-mark :1\ndone\n")
     return b"".join(parts)

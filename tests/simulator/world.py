@@ -74,7 +74,8 @@ class World:
     def installation_of(self, account: Account) -> Installation | None:
         """The App's installation on an account."""
         return next(
-            (each for each in self.installations.values() if each.account is account and not each.deleted), None
+            (each for each in self.installations.values() if each.account is account and not each.deleted),
+            None,
         )
 
     def installed_on(self, repository: Repository) -> Installation | None:
