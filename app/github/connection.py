@@ -1,0 +1,202 @@
+"""The only way to GitHub: PyGithub in a few threads, one token an installation, no sleep through a limit"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import requests
+from github import GithubException
+from github.Requester import Requester
+
+from app.events import RetryLater
+from app.github.auth import Bearer, Token, Tokens, requester
+from app.github.pace import Pace
+from app.github.weather import BREATHER, Answer, Limits, Refused, check_status, is_limit
+from app.settings import Settings
+
+#: GitHub allows 100 requests at a time; far fewer keep two cores busy.
+THREADS = 8
+#: The longest that one request may take altogether, a body that drips in included.
+DEADLINE = 60.0
+#: A review does not begin when the writes of its installation are booked so far ahead.
+LONGEST_QUEUE = 15.0
+JSON = "application/vnd.github+json"
+DIFF = "application/vnd.github.diff"
+RAW = "application/vnd.github.raw+json"
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. With `twice` it is sent again when the connection broke: for what changes nothing."""
+
+    method: str
+    path: str
+    accept: str = JSON
+    query: Mapping[str, str | int] | None = None
+    body: Mapping[str, Any] | None = None
+    twice: bool = False
+
+
+class GitHub:
+    """Calls GitHub for installations. All methods may raise `RetryLater`, `GiveUp` or `Refused`."""
+
+    def __init__(self, settings: Settings, *, seconds_between_writes: float = 1.0) -> None:
+        self._settings = settings
+        self._tokens = Tokens(settings)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="github")
+        self._local = threading.local()
+        self._requesters: list[Requester] = []
+        self._pace = Pace(seconds_between_writes)
+        self._limits = Limits()
+
+    async def close(self) -> None:
+        """End the threads and close the connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for each in self._requesters:
+            each.close()
+        self._tokens.close()
+
+    def check_queue(self, installation_id: int) -> None:
+        """Raises RetryLater when work for this installation had better not begin now."""
+        self._limits.check(installation_id)
+        backlog = self._pace.backlog(installation_id)
+        if backlog > LONGEST_QUEUE:
+            raise RetryLater(backlog, "too many writes of this installation are waiting")
+
+    async def permissions(self, installation_id: int) -> Mapping[str, str]:
+        """What the installation grants: `{"contents": "read", …}`."""
+        token = await self._run(partial(self._tokens.token, installation_id))
+        return token.permissions
+
+    async def as_app(self, method: str, path: str, body: Any = None) -> Answer:
+        """A call with the App's own JWT."""
+        answer = await self._run(partial(self._tokens.as_app, method, path, body))
+        if is_limit(answer):
+            raise RetryLater(BREATHER * 12, f"GitHub's rate limit ({answer.status}): {answer.message}")
+        check_status(answer)
+        return answer
+
+    async def read(
+        self,
+        installation_id: int,
+        path: str,
+        *,
+        accept: str = JSON,
+        query: Mapping[str, str | int] | None = None,
+    ) -> Answer:
+        """GET; tried again at once when a connection that was kept open turns out to be closed."""
+        return await self._call(installation_id, Call("GET", path, accept, query, twice=True))
+
+    async def write(self, installation_id: int, method: str, path: str, body: Mapping[str, Any]) -> Answer:
+        """POST, PATCH, PUT or DELETE, in its turn; never sent twice."""
+        self._limits.check(installation_id)
+        await asyncio.sleep(self._pace.book(installation_id))
+        return await self._call(installation_id, Call(method, path, body=body))
+
+    async def query(
+        self, installation_id: int, document: str, variables: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """A GraphQL query's `data`, in which what could not be had is null.
+
+        Raises:
+            Refused: 404 for a repository or pull request that is not there, 403 for a missing permission.
+        """
+        body = {"query": document, "variables": dict(variables)}
+        call = Call("POST", self._graphql(), body=body, twice=True)
+        return self._data(installation_id, await self._call(installation_id, call))
+
+    async def mutate(
+        self, installation_id: int, document: str, variables: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """A GraphQL mutation's `data`; a write like any other."""
+        body = {"query": document, "variables": dict(variables)}
+        return self._data(installation_id, await self.write(installation_id, "POST", self._graphql(), body))
+
+    def _graphql(self) -> str:
+        """https://HOST/api/v3 has its GraphQL at https://HOST/api/graphql."""
+        base = self._settings.github_url.rstrip("/")
+        return f"{base.removesuffix('/v3')}/graphql"
+
+    async def _call(self, installation_id: int, call: Call) -> Answer:
+        self._limits.check(installation_id)
+        return await self._run(partial(self._send, installation_id, call))
+
+    async def _run(self, function: Callable[[], Result]) -> Result:
+        future = asyncio.get_running_loop().run_in_executor(self._threads, function)
+        try:
+            return await asyncio.wait_for(future, DEADLINE)
+        except TimeoutError:
+            raise RetryLater(BREATHER, f"GitHub took longer than {DEADLINE:g} s") from None
+        except requests.RequestException as error:
+            raise RetryLater(BREATHER, f"no connection to GitHub ({type(error).__name__})") from None
+        except (GithubException, RuntimeError, AssertionError) as error:
+            raise Refused(0, f"PyGithub could not send it: {error}") from None
+
+    def _send(self, installation_id: int, call: Call) -> Answer:
+        """In a thread: one call, once more with a new token when GitHub refuses the one we have."""
+        token = self._tokens.token(installation_id)
+        answer = self._exchange(call, token)
+        if answer.status == 401:
+            self._tokens.forget(installation_id, token)
+            answer = self._exchange(call, self._tokens.token(installation_id))
+        if is_limit(answer):
+            raise self._limits.struck(installation_id, answer)
+        check_status(answer)
+        self._limits.succeeded(installation_id)
+        return answer
+
+    def _exchange(self, call: Call, token: Token) -> Answer:
+        sender, bearer = self._sender()
+        bearer.current = token.text
+        try:
+            return _sent(sender, call)
+        except requests.ConnectionError:
+            if not call.twice:
+                raise
+        return _sent(sender, call)
+
+    def _sender(self) -> tuple[Requester, Bearer]:
+        """This thread's own connection."""
+        if not hasattr(self._local, "sender"):
+            bearer = Bearer()
+            self._local.sender = requester(self._settings, bearer), bearer
+            self._requesters.append(self._local.sender[0])
+        pair: tuple[Requester, Bearer] = self._local.sender
+        return pair
+
+    def _data(self, installation_id: int, answer: Answer) -> dict[str, Any]:
+        body = answer.json() or {}
+        data, errors = body.get("data") or {}, body.get("errors") or []
+        kinds = {str(each.get("type", "")) for each in errors}
+        if "RATE_LIMITED" in kinds:
+            raise self._limits.struck(installation_id, answer)
+        if errors and not _has_content(data):
+            raise _graphql_error(kinds, "; ".join(str(each.get("message"))[:300] for each in errors[:3]))
+        return dict(data)
+
+
+def _sent(sender: Requester, call: Call) -> Answer:
+    headers = {"Accept": call.accept}
+    return Answer(*sender.requestJson(call.method, call.path, dict(call.query or {}), headers, call.body))
+
+
+def _graphql_error(kinds: set[str], said: str) -> Exception:
+    for kind, status in (("NOT_FOUND", 404), ("FORBIDDEN", 403)):
+        if kind in kinds:
+            return Refused(status, said)
+    if kinds <= {"", "INTERNAL", "SERVICE_UNAVAILABLE", "RESOURCE_LIMITS_EXCEEDED"}:
+        return RetryLater(BREATHER, f"GitHub's GraphQL answered: {said}")
+    return Refused(422, said)
+
+
+def _has_content(data: Any) -> bool:
+    """Whether anything but nulls came: `{"repository": {"pullRequest": null}}` is nothing."""
+    if isinstance(data, dict):
+        return any(_has_content(each) for each in data.values())
+    return data is not None
