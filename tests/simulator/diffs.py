@@ -197,11 +197,10 @@ def _hunks(body: bytes) -> Iterator[Hunk]:
         header, *rows = part.split(b"\n")[:-1]
         match = _HUNK.match(header)
         assert match is not None
-        counts = [1 if group is None else int(group) for group in match.groups()]
+        old, old_count, new, new_count = (1 if group is None else int(group) for group in match.groups())
         position += nth > 0
-        yield Hunk(
-            *counts, header.decode("utf-8", "replace"), tuple(_lines(rows, counts[0], counts[2], position))
-        )
+        lines = tuple(_lines(rows, old, new, position))
+        yield Hunk(old, old_count, new, new_count, header.decode("utf-8", "replace"), lines)
         position += len(rows)
 
 

@@ -133,9 +133,9 @@ class GitRepository:
         """Point a reference (`refs/heads/main`) at a commit, or remove it."""
         self.git("update-ref", *(["-d", reference] if sha is None else [reference, sha]))
 
-    def resolve(self, revision: str) -> str:
-        """The commit a revision names; raises `GitError` for an unknown one."""
-        return self.git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").decode().strip()
+    def resolve(self, name: str) -> str:
+        """The commit a revision of this repository names; raises `GitError` for an unknown one."""
+        return revision(self.path, name)
 
     def read(self, expression: str) -> Object | None:
         """An object by id or by `<commit>:<path>`; `None` when there is none, and for a submodule."""
@@ -209,6 +209,15 @@ class GitRepository:
             data = stdout.read(int(header[2]))
             stdout.read(1)
             return Object(header[0].decode(), header[1].decode(), data)
+
+
+def revision(repository: Path, name: str) -> str:
+    """The commit a revision names in a local repository; raises `GitError` for an unknown one."""
+    try:
+        out = _run(["git", "-C", str(repository), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"])
+    except GitError as error:
+        raise GitError(f"no revision {name} in {repository}") from error
+    return out.decode().strip()
 
 
 def _run(command: list[str], *, stdin: bytes | None = None) -> bytes:

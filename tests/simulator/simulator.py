@@ -9,7 +9,7 @@ from types import TracebackType
 from tests.simulator import checking, events
 from tests.simulator.auth import Tokens, new_keys
 from tests.simulator.faults import Faults
-from tests.simulator.git import Files, GitRepository
+from tests.simulator.git import Files, GitRepository, revision
 from tests.simulator.graphql import executor
 from tests.simulator.http import Router
 from tests.simulator.limits import Limits, Meter
@@ -149,7 +149,7 @@ class Simulator:
             made = Repository(identifier, account, name, store, self.clock.stamp(), private=private)
             made.roles[self.world.account("maintainer").login] = "maintain"
             self.world.repositories[full_name.lower()] = made
-            hosted = HostedRepository(self, made)
+            hosted = HostedRepository(self, made, source=git)
             if git is None:
                 hosted.push(files if files is not None else {"README.md": f"# {name}\n"})
         return hosted
@@ -212,9 +212,9 @@ class InstalledApp:
 class HostedRepository:
     """A repository in the hands of a test."""
 
-    def __init__(self, github: Simulator, repository: Repository) -> None:
-        self._github, self.repository = github, repository
-        self._world = github.world
+    def __init__(self, github: Simulator, repository: Repository, *, source: Path | None = None) -> None:
+        self._world, self.repository = github.world, repository
+        self._source = source or repository.git.path
 
     @property
     def full_name(self) -> str:
@@ -269,9 +269,8 @@ class HostedRepository:
         self, base_revision: str, head_revision: str, *, author: str = "contributor", title: str = "A change"
     ) -> OpenedPullRequest:
         """Open a pull request between two revisions of the local repository this one was made from."""
-        git = self.repository.git
+        base, head = (revision(self._source, name) for name in (base_revision, head_revision))
         with self._world.lock:
-            base, head = git.resolve(base_revision), git.resolve(head_revision)
             self.repository.branches["main"] = base
             return self._open(
                 base, head, author=author, title=title, body="", draft=False, fork=False, base="main"

@@ -70,7 +70,7 @@ def rerequest_suite(call: Call) -> Answer:
 def create_suite(call: Call) -> Answer:
     """Create a check suite: 200 when the commit has one."""
     repository, sha = call.repository(_WRITE), str(call.json().get("head_sha"))
-    if not repository.git.hascommit_named(sha):
+    if not repository.git.has_commit(sha):
         raise Refusal(422, f"No commit found for SHA: {sha}")
     status = 200 if sha in repository.check_suites else 201
     return Answer(status, checks.check_suite(call.world, checking.suite_of(call.world, repository, sha)))
