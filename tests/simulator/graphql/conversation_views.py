@@ -36,6 +36,7 @@ def pull_request(context: Context, pull: PullRequest) -> Json:
         "closedAt": pull.closed_at,
         "mergedAt": pull.merged_at,
         "url": context.world.url + name,
+        "baseRef": lambda info: _branch(context, pull),
         "baseRefName": pull.base_ref,
         "baseRefOid": pull.base_sha,
         "headRefName": pull.head_ref,
@@ -50,6 +51,14 @@ def pull_request(context: Context, pull: PullRequest) -> Json:
         "changedFiles": lambda info: len(diff_of(pull).files),
         **_lists(context, pull),
     }
+
+
+def _branch(context: Context, pull: PullRequest) -> Json | None:
+    tip = pull.repository.branches.get(pull.base_ref)
+    if tip is None:
+        return None
+    target = views.commit(context, pull.repository, tip)
+    return {"id": f"REF_{pull.base_ref}", "name": pull.base_ref, "target": target}
 
 
 def _lists(context: Context, pull: PullRequest) -> Json:

@@ -9,7 +9,7 @@ from tests.simulator.git import Object
 from tests.simulator.graphql.connections import connection, failure
 from tests.simulator.graphql.context import Context
 from tests.simulator.model import Account, CheckRun, CheckSuite, Json, Reaction, Repository, iso
-from tests.simulator.shapes.checks import runs_of, state_of
+from tests.simulator.shapes.checks import state_of
 from tests.simulator.world import node_id
 
 #: A text longer than this is cut, and `isTruncated` says so (observed at about half a megabyte).
@@ -184,8 +184,17 @@ def _commit(context: Context, repository: Repository, sha: str) -> Json:
             "checkSuites", [suite] if suite else [], lambda each: _suite(context, each), arguments
         )
 
+    def file(info: Any, path: str) -> Json | None:
+        found = repository.git.read(f"{sha}:{path}")
+        if found is None:
+            return None
+        shown: Json = {"name": path.rpartition("/")[2], "path": path, "type": found.type, "oid": found.oid}
+        shown["mode"] = 0o040000 if found.type == "tree" else 0o100644
+        return {**shown, "object": lambda info: git_object(context, repository, found)}
+
     return {
         "__typename": "Commit",
+        "file": file,
         "message": found.message,
         "messageHeadline": found.message.partition("\n")[0],
         "committedDate": iso(found.seconds),
@@ -202,7 +211,7 @@ def _suite(context: Context, suite: CheckSuite) -> Json:
 
     def runs(info: Any, **arguments: Any) -> Json:
         wanted = (arguments.pop("filterBy", None) or {}).get("checkName")
-        found = [run for run in runs_of(suite) if wanted in (None, run.name)]
+        found = [run for run in suite.runs if wanted in (None, run.name)]
         return connection("checkRuns", found, lambda run: _run(context, run), arguments)
 
     ended = conclusion.upper() if conclusion else None
