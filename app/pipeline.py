@@ -1,0 +1,90 @@
+"""The line from a pull request to its review: a pure function of its arguments.
+
+    bytes      github.fetch             -> PullRequest     the diff and the head texts, as read
+    files      relevance.decide         -> Relevance       most pull requests stop here
+    one file   review.find              -> FileReport      what is at the head and not at the merge base
+    reports    pipeline.review          -> Review          named, placed, shared out, rendered
+    Review     github.publish                              one review, one check run
+
+`find` is the expensive step and runs for each file in a process pool; `review` here takes what comes back. No
+network, no clock and no environment anywhere between fetching and publishing: the webhook's worker, the
+command line and the playground call the same functions.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from app import relevance
+from app.pull_request import ChangedFile, PullRequest, Thread
+from app.review import write
+from app.review.budget import Shares, remarks, share_out
+from app.review.comment import Conclusion, Review
+from app.review.find import FileReport, introduced_in, is_analysed
+from app.review.fingerprint import told
+from app.review.markdown import prose
+from app.review.options import Options
+from detectors import Skipped
+
+
+def to_analyse(files: Sequence[ChangedFile]) -> tuple[ChangedFile, ...]:
+    """The files that `review.find` has anything to look for in."""
+    decisions = relevance.decide(files).files
+    return tuple(
+        file
+        for file, decision in zip(files, decisions, strict=True)
+        if is_analysed(file.path) and (decision.is_relevant or file.unread)
+    )
+
+
+def find(pull_request: PullRequest, *, whole_file: bool = False) -> tuple[FileReport, ...]:
+    """The reports of all files one after the other, for callers without a process pool."""
+    return tuple(
+        introduced_in(file, pull_request.repository_files, whole_file) for file in to_analyse(pull_request.files)
+    )
+
+
+def review(pull_request: PullRequest, reports: Sequence[FileReport], options: Options) -> Review:
+    """What this head of the pull request is told, given what was found in its files."""
+    decision = relevance.decide(pull_request.files)
+    skipped = tuple(_skipped(pull_request, reports))
+    if not decision.is_relevant and not any(report.findings for report in reports):
+        return declined(decision.reason)
+    options = _with_memory(options, pull_request.threads)
+    files = {file.path: file for file in pull_request.files}
+    shares = share_out(
+        (remark for report in reports for remark in remarks(files[report.path], report.findings)), options
+    )
+    return _written(shares, skipped, pull_request.head_sha, decision.reason, options)
+
+
+def declined(reason: str) -> Review:
+    """No review: a neutral check run that says why (nothing relevant, a draft, a label)."""
+    return Review("", (), Conclusion.NEUTRAL, "Nothing to review", prose(reason), ())
+
+
+def _written(shares: Shares, skipped: Sequence[Skipped], head_sha: str, reason: str, options: Options) -> Review:
+    return Review(
+        body=write.body(shares, skipped, head_sha, options),
+        comments=tuple(write.comment(remark, options) for remark in shares.inline),
+        conclusion=write.conclusion(shares, options),
+        title=write.title(shares),
+        summary=write.summary(shares, skipped, reason, options),
+        annotations=write.annotations(shares, options),
+    )
+
+
+def _skipped(pull_request: PullRequest, reports: Iterable[FileReport]) -> Iterable[Skipped]:
+    for reason in pull_request.unread:
+        yield Skipped("the pull request", reason)
+    for report in reports:
+        yield from report.skipped
+
+
+def _with_memory(options: Options, threads: Iterable[Thread]) -> Options:
+    """What our threads on the pull request hold is said; what is resolved there is dismissed."""
+    said, dismissed = set(options.said), set(options.dismissed)
+    for thread in threads:
+        said |= told(thread.body)
+        if thread.is_resolved:
+            dismissed |= told(thread.body)
+    return replace(options, said=frozenset(said), dismissed=frozenset(dismissed))

@@ -1,0 +1,80 @@
+"""What a change brings into one file: the findings of its head that its merge base does not have.
+
+Pure and pickleable, so that it runs in a process pool; hostile source ends as a reason, never as an
+exception.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from app.diff import touched
+from app.pull_request import ChangedFile
+from detectors import Analysis, Finding, Skipped, analyse, introduced
+
+_LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
+_ANALYSED = (".py", ".pyw")
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What was found in one changed file, in order of line, and what of it could not be analysed."""
+
+    path: str
+    findings: tuple[Finding, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The texts of the repository that are at hand, by path, for detectors that follow an import."""
+
+    files: Mapping[str, str]
+
+    def read(self, path: str) -> str | None:
+        """The text, None where it is not at hand."""
+        return self.files.get(path)
+
+
+def is_analysed(path: str) -> bool:
+    """Whether detectors read this kind of file."""
+    return PurePosixPath(path).suffix.lower() in _ANALYSED
+
+
+def introduced_in(file: ChangedFile, repository_files: Mapping[str, str], whole_file: bool) -> FileReport:
+    """The findings that the change brings; with `whole_file` all findings of the head.
+
+    Where the merge base cannot be analysed it cannot be compared with: then only findings that stand on an
+    added line, or are related to one, count.
+    """
+    if not is_analysed(file.path):
+        return FileReport(file.path)
+    if file.unread:
+        return FileReport(file.path, skipped=(Skipped(file.path, file.unread),))
+    if file.head is None:
+        return FileReport(file.path)
+    repository = Snapshot(repository_files)
+    head = _analyse(file.head, file.path, repository)
+    if whole_file or file.base is None or not head.findings:
+        return FileReport(file.path, head.findings, head.skipped)
+    base = _analyse(file.base, file.previous_path or file.path, repository)
+    new = introduced(head.findings, base.findings)
+    if base.skipped:
+        added = touched(file)
+        new = tuple(finding for finding in new if not added.isdisjoint(_lines(finding)))
+    return FileReport(file.path, new, head.skipped)
+
+
+def _analyse(text: str, path: str, repository: Snapshot) -> Analysis:
+    if _LONE_CARRIAGE_RETURN.search(text):
+        reason = "it has carriage returns inside its lines, so Python and git count them differently"
+        return Analysis(skipped=(Skipped(path, reason),))
+    try:
+        return analyse(text, path)
+    except Exception as error:  # a defect of one detector must not cost the other files their review
+        return Analysis(skipped=(Skipped(path, f"the analysis failed: {type(error).__name__}"),))
+
+
+def _lines(finding: Finding) -> set[int]:
+    return {*range(finding.line, finding.end_line + 1), *(related.line for related in finding.related)}

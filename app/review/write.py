@@ -1,0 +1,177 @@
+"""Remarks as GitHub shows them: the comments, the review's body, the check run. Rendered last, from values.
+
+GitHub's limits: 65,536 characters for a body, 65,535 for a check run's summary and an annotation's message.
+https://docs.github.com/rest/checks/runs#create-a-check-run
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from app.pull_request import Side
+from app.review.budget import Remark, Shares
+from app.review.bullets import cut, grouped, listed, rule_link, shortened, unreviewed
+from app.review.comment import Annotation, Comment, Conclusion
+from app.review.fingerprint import marker, review_marker
+from app.review.markdown import cell, fence, prose
+from app.review.options import Options
+from app.review.place import Place
+from detectors import Edit, Finding, Skipped, Tier
+
+_ROOM = 60_000
+"""Characters of a body that its lists may take; the rest is for the headings."""
+_LONGEST_EXCERPT = 4_000
+_LONGEST_SUGGESTION = 10_000
+_LONGEST_MESSAGE = 2_000
+_LEVELS = {Tier.BUG: "failure", Tier.RISK: "warning", Tier.ADVICE: "notice"}
+_PLURALS = {Tier.BUG: "bugs", Tier.RISK: "risks", Tier.ADVICE: "pieces of advice"}
+_SINGULARS = {Tier.BUG: "bug", Tier.RISK: "risk", Tier.ADVICE: "piece of advice"}
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parents[2] / "templates"),
+    autoescape=False,  # noqa: S701  Markdown, not HTML: every value goes through app.review.markdown
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def counts(findings: Iterable[Finding]) -> str:
+    """`2 bugs and 1 risk`; empty where there is nothing."""
+    of_tier = Counter(finding.tier for finding in findings)
+    parts = [
+        f"{of_tier[tier]} {_SINGULARS[tier] if of_tier[tier] == 1 else _PLURALS[tier]}"
+        for tier in Tier
+        if of_tier[tier]
+    ]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def comment(remark: Remark, options: Options) -> Comment:
+    """The inline comment; with a suggestion it spans exactly the lines that the suggestion replaces.
+
+    Raises:
+        ValueError: the remark has no place on the diff.
+    """
+    place = remark.place
+    suggestion = remark.suggestion
+    if suggestion and len(suggestion.text or "") > _LONGEST_SUGGESTION:
+        suggestion = None
+    if suggestion:
+        start = suggestion.line if suggestion.line < suggestion.end_line else None
+        place = Place(suggestion.end_line, Side.RIGHT, start)
+    if place is None:
+        raise ValueError(f"{remark.path}:{remark.finding.line} is not on the diff")
+    body = comment_body(remark.finding, remark.fingerprint, options, place, suggestion)
+    return Comment(remark.path, place.line, place.side, place.start_line, body, remark.fingerprint)
+
+
+def comment_body(finding: Finding, fingerprint: str, options: Options, place: Place, suggestion: Edit | None) -> str:
+    """The Markdown of a comment: what the author's lines do, the same lines mended, how to silence it."""
+    is_elsewhere = place.side is Side.LEFT or not _covers(place, finding.line, suggestion)
+    return _TEMPLATES.get_template("comment.md.j2").render(
+        message=_sentence(finding.message, has_code=bool(finding.bad)),
+        bad=_excerpt(finding.bad),
+        good=_excerpt(finding.good),
+        line=finding.line if is_elsewhere else None,
+        suggestion=None if suggestion is None else fence(suggestion.text or "", "suggestion"),
+        rule=finding.rule,
+        link=rule_link(finding.rule, options),
+        tier=finding.tier.value,
+        marker=marker(finding.rule, fingerprint),
+    )
+
+
+def _covers(place: Place, line: int, suggestion: Edit | None) -> bool:
+    first = place.start_line or place.line
+    near = 3 if suggestion else 0  # a suggestion may add its line just above or below the finding
+    return first - near <= line <= place.line + near
+
+
+def _sentence(message: str, *, has_code: bool) -> str:
+    message = shortened(message.strip(), _LONGEST_MESSAGE)
+    if has_code and ". " not in message:
+        message = message.rstrip(".:") + ":"
+    return prose(message)
+
+
+def _excerpt(code: str) -> str:
+    """The code as a fenced block; empty where there is none. Cut at a line, long lines shortened."""
+    kept = []
+    room = _LONGEST_EXCERPT
+    for line in code.replace("\r", "").strip("\n").split("\n"):
+        room -= min(len(line), 400) + 1
+        if room < 0:
+            kept.append("...")
+            break
+        kept.append(shortened(line, 400))
+    return fence("\n".join(kept), "python") if code.strip() else ""
+
+
+def body(shares: Shares, skipped: Sequence[Skipped], head_sha: str, options: Options) -> str:
+    """The review's body: what is not inline. Empty where there is nothing new to say."""
+    if not shares.new:
+        return ""
+    remarks, room = cut(listed(shares.listed, options) + grouped(shares.more, options), _ROOM)
+    files, room = cut(unreviewed(skipped), room)
+    advice, room = cut(listed(shares.advice, options), room)
+    return _TEMPLATES.get_template("review.md.j2").render(
+        counts=counts(each.finding for each in shares.new),
+        remarks=remarks,
+        files=files,
+        advice=advice,
+        marker=review_marker(head_sha),
+    )
+
+
+def conclusion(shares: Shares, options: Options) -> Conclusion:
+    """How the check run ends: findings that were said before count until they are gone."""
+    tiers = {each.finding.tier for each in shares.counted}
+    if any(options.fails(tier) for tier in tiers):
+        return Conclusion.FAILURE
+    return Conclusion.NEUTRAL if tiers & {Tier.BUG, Tier.RISK} else Conclusion.SUCCESS
+
+
+def title(shares: Shares) -> str:
+    """The check run's headline."""
+    return counts(each.finding for each in shares.counted) or "No ML problems found"
+
+
+def summary(shares: Shares, skipped: Sequence[Skipped], reason: str, options: Options) -> str:
+    """The check run's Markdown: a table of what was found, what was not reviewed, and why."""
+    rows, room = cut(_rows(shares, options), _ROOM)
+    files, room = cut(unreviewed(skipped), room)
+    return _TEMPLATES.get_template("check_run.md.j2").render(
+        rows=rows,
+        files=files,
+        said=len(shares.said),
+        dismissed=len(shares.dismissed),
+        reason=prose(reason),
+    )
+
+
+def _rows(shares: Shares, options: Options) -> list[str]:
+    return [
+        f"| {each.finding.tier.value} | {rule_link(each.finding.rule, options)} | "
+        f"{cell(prose(shortened(f'`{each.path}:{each.finding.line}`', 300)))} | "
+        f"{cell(prose(shortened(each.finding.message, 300)))} |"
+        for each in shares.counted
+    ]
+
+
+def annotations(shares: Shares, options: Options) -> tuple[Annotation, ...]:
+    """One for each finding of the tiers that are shown inline, also those that found no room as a comment."""
+    return tuple(
+        Annotation(
+            each.path,
+            each.finding.line,
+            max(each.finding.line, each.finding.end_line),
+            _LEVELS[each.finding.tier],
+            each.finding.rule,
+            shortened(each.finding.message, _LONGEST_MESSAGE),
+        )
+        for each in shares.counted
+        if each.finding.tier in options.inline
+    )
