@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from detectors._engine.code import Code
+from detectors._engine.code import Code, Problem
 from detectors._engine.finding import Finding, Tier
 
 FAMILIES = ("data", "training", "performance", "distributed", "production", "llm")
@@ -63,18 +63,44 @@ class Detector:
     words: tuple[str, ...]
     """Each is one word or several separated by `|`; where one of them is absent from a text the detector
     cannot fire there and is not called."""
-    run: Callable[[Code], Iterator[Finding]]
+    run: Callable[[Code], Iterator[Problem]]
 
     @cached_property
     def _gates(self) -> tuple[tuple[str, ...], ...]:
         return tuple(tuple(words.split("|")) for words in self.words)
 
+    def may_fire(self, text: str) -> bool:
+        """Whether the text holds the words without which the detector cannot fire."""
+        return all(any(word in text for word in gate) for gate in self._gates)
+
     def detect(self, code: Code) -> list[Finding]:
         """The findings in one file, in order of line; a line is found at most once."""
-        if not all(any(word in code.text for word in gate) for gate in self._gates):
-            return []
-        return sorted({each.line: each for each in self._named(code)}.values(), key=lambda each: each.line)
+        found: dict[int, Finding] = {}
+        for problem in self.run(code):
+            found.setdefault(problem.line, problem.of(self))
+        return [found[line] for line in sorted(found)]
 
-    def _named(self, code: Code) -> Iterator[Finding]:
-        for draft in self.run(code):
-            yield draft.of(self)
+
+@cache
+def all_detectors() -> tuple[Detector, ...]:
+    """Every detector, by family and name: the modules in the family folders.
+
+    Raises:
+        AttributeError, ValueError: a module lacks TIER, WORDS, `detect` or its page (a test keeps that away).
+    """
+    found = []
+    for family in FAMILIES:
+        package = importlib.import_module(f"detectors.{family}")
+        for module_info in pkgutil.iter_modules(package.__path__):
+            if module_info.name.startswith("_"):
+                continue
+            module = importlib.import_module(f"detectors.{family}.{module_info.name}")
+            name = module_info.name.replace("_", "-")
+            page = Page(module.__doc__ or "")
+            found.append(Detector(name, family, module.TIER, page, tuple(module.WORDS), module.detect))
+    return tuple(found)
+
+
+def detector_named(name: str) -> Detector | None:
+    """The detector of this name."""
+    return next((each for each in all_detectors() if each.name == name), None)

@@ -1,0 +1,1 @@
+"""The questions detectors ask; one module per kind of knowledge."""

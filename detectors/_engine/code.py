@@ -1,0 +1,242 @@
+"""A Python file as detectors see it: one parse, and the engine's answers about it."""
+
+import ast
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from detectors._engine.build import flows_of
+from detectors._engine.events import Actions
+from detectors._engine.finding import Finding, Related, Tier
+from detectors._engine.flow import Flow
+from detectors._engine.libraries import Kind
+from detectors._engine.loops import TrainingStep, training_steps
+from detectors._engine.mend import Change, Source
+from detectors._engine.names import Names
+from detectors._engine.tree import FUNCTIONS, Function, Loop, Tree
+from detectors._engine.values import Values, last_name
+
+if TYPE_CHECKING:
+    from detectors._engine.catalogue import Detector
+
+_EXCERPT = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a detector yields: a finding without the detector's own name and page."""
+
+    line: int
+    end_line: int
+    message: str
+    bad: str
+    good: str
+    definition: str
+    text: str
+    fix: tuple[Change, ...]
+    related: tuple[Related, ...]
+    tier: Tier | None
+    source: Source
+
+    def of(self, detector: "Detector") -> Finding:
+        """The finding, with the page's ✅ example where there is no mended code."""
+        return Finding(
+            rule=detector.name,
+            tier=self.tier or detector.tier,
+            line=self.line,
+            end_line=self.end_line,
+            message=self.message,
+            bad=self.bad,
+            good=self.good or detector.page.good.rstrip("\n"),
+            definition=self.definition,
+            text=self.text,
+            fix=self.source.edits(self.fix) if self.fix else (),
+            related=self.related,
+        )
+
+
+class Code:
+    """One version of one file. Everything is computed when it is first asked for, and kept."""
+
+    def __init__(self, text: str, path: str = "module.py") -> None:
+        """Parses the text.
+
+        Raises:
+            SyntaxError, ValueError, RecursionError, MemoryError: the text is no Python.
+        """
+        self.text = text
+        self.path = path
+        self.tree = Tree(text)
+
+    @cached_property
+    def source(self) -> Source:
+        """The lines, and the changes that can be made to them."""
+        return Source(self.text, self.tree)
+
+    @cached_property
+    def names(self) -> Names:
+        """Bindings and origins."""
+        return Names(self.tree)
+
+    @cached_property
+    def values(self) -> Values:
+        """What expressions hold."""
+        return Values(self.tree, self.names)
+
+    @cached_property
+    def actions(self) -> Actions:
+        """What calls do."""
+        return Actions(self.tree, self.names, self.values)
+
+    @cached_property
+    def flows(self) -> list[Flow]:
+        """The runs of this file, with events in order."""
+        return flows_of(self.tree, self.names, self.values, self.actions)
+
+    @cached_property
+    def training_steps(self) -> list[TrainingStep]:
+        """Every optimizer step that repeats in a loop with the backward calls that feed it."""
+        return list(training_steps(self.flows))
+
+    @cached_property
+    def packages(self) -> frozenset[str]:
+        """The outside packages the file imports anywhere, by their first name."""
+        imports = [alias.name for each in self.tree.all(ast.Import) for alias in each.names]
+        froms = [each.module or "" for each in self.tree.all(ast.ImportFrom) if not each.level]
+        return frozenset(each.partition(".")[0] for each in (*imports, *froms))
+
+    @cached_property
+    def is_test(self) -> bool:
+        """Whether the path is of a test or of its fixtures: rules of training hygiene are off there."""
+        parts = self.path.replace("\\", "/").split("/")
+        return any(each in ("tests", "test", "testing") for each in parts[:-1]) or parts[-1].startswith(
+            ("test_", "conftest")
+        )
+
+    # -- short cuts detectors use most --------------------------------------------------------------------
+
+    def origin(self, node: ast.AST | None) -> str | None:
+        """The dotted origin of a name, an attribute or of what a call calls."""
+        return self.names.origin(node.func if isinstance(node, ast.Call) else node)
+
+    def kind(self, node: ast.AST | None) -> Kind:
+        """The kind of object an expression holds."""
+        return self.values.kind(node)
+
+    def calls(self, *origins: str) -> list[ast.Call]:
+        """The calls of these dotted origins, in source order."""
+        lasts = {each.rpartition(".")[2] for each in origins}
+        return [call for call in self.tree.all(ast.Call) if self._may_be(call, lasts) and self.origin(call) in origins]
+
+    def _may_be(self, call: ast.Call, lasts: set[str]) -> bool:
+        if isinstance(call.func, ast.Attribute):
+            return call.func.attr in lasts
+        return isinstance(call.func, ast.Name)
+
+    def method_calls(self, *names: str) -> list[ast.Call]:
+        """The calls of methods of these names, on anything, in source order."""
+        return [
+            call for call in self.tree.all(ast.Call) if isinstance(call.func, ast.Attribute) and call.func.attr in names
+        ]
+
+    def argument(self, call: ast.Call, name: str, position: int | None = None) -> ast.expr | None:
+        """The expression given for an argument; None where it is not given in sight (see `may_have`)."""
+        for keyword in call.keywords:
+            if keyword.arg == name:
+                return keyword.value
+        before = call.args[: position + 1] if position is not None else []
+        if position is None or position >= len(call.args) or any(isinstance(each, ast.Starred) for each in before):
+            return None
+        return call.args[position]
+
+    def may_have(self, call: ast.Call, name: str, position: int | None = None) -> bool:
+        """Whether the argument is given or may be, through `*args` or `**kwargs`."""
+        if self.argument(call, name, position) is not None:
+            return True
+        if any(keyword.arg is None for keyword in call.keywords):
+            return True
+        return position is not None and any(isinstance(each, ast.Starred) for each in call.args)
+
+    def name(self, node: ast.AST | None) -> str:
+        """The object's name in the author's words, for messages: `self.optimizer`, short code otherwise."""
+        if node is None:
+            return ""
+        text = ast.unparse(node)
+        return text if len(text) <= 60 and "\n" not in text else last_name(node) or text[:57] + "…"
+
+    # -- findings -----------------------------------------------------------------------------------------
+
+    def problem(
+        self,
+        node: ast.AST,
+        message: str,
+        *,
+        fix: Iterable[Change | None] = (),
+        good: str = "",
+        mend: Iterable[Change | None] = (),
+        show: Iterable[ast.AST] = (),
+        related: Sequence[tuple[ast.AST, str]] = (),
+        tier: Tier | None = None,
+    ) -> Problem:
+        """A finding at the node.
+
+        `fix` are changes that are safe to apply; `mend` changes that only make the ✅ block; `good` is that block
+        written out, where neither is given. `show` are nodes whose lines the ❌ block should hold too, where they
+        are near. `related` are other nodes that belong to it, each with its role.
+        """
+        fixing = tuple(each for each in fix if each is not None)
+        mending = fixing or tuple(each for each in mend if each is not None)
+        line: int = node.lineno  # type: ignore[attr-defined]
+        shown = self._shown(node)
+        first, last = self._excerpt(shown, mending, show)
+        text = self.source.lines[line - 1].strip()
+        return Problem(
+            line=line,
+            end_line=min(shown[1], line + _EXCERPT),
+            message=message,
+            bad=_dedented(self.source.lines[first - 1 : last]),
+            good=good or (self._mended(first, last, mending) if mending else ""),
+            definition=self.tree.definition(node),
+            text=text,
+            fix=fixing,
+            related=tuple(Related(each.lineno, role) for each, role in related),  # type: ignore[attr-defined]
+            tier=tier,
+            source=self.source,
+        )
+
+    def _shown(self, node: ast.AST) -> tuple[int, int]:
+        """First and last line of the smallest statement around the node; of a compound statement its header."""
+        statement = self.tree.statement(node)
+        body = getattr(statement, "body", None)
+        first = min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", []))])
+        if isinstance(body, list) and body and isinstance(body[0], ast.stmt):
+            return first, max(
+                statement.lineno,
+                body[0].lineno - 1,
+                getattr(node, "end_lineno", 0) if node is not statement else 0,
+            )
+        return first, statement.end_lineno or statement.lineno
+
+    def _excerpt(self, shown: tuple[int, int], changes: Sequence[Change], also: Iterable[ast.AST]) -> tuple[int, int]:
+        """The lines of the ❌ block: the statement, what is changed and what belongs to it, where that is near."""
+        first = min([shown[0], *(each.line for each in changes)])
+        last = max([shown[1], *(each.end_line - (each.end_column == 0) for each in changes)])
+        for node in also:
+            line, end_line = self._shown(node)
+            if max(last, end_line) - min(first, line) < _EXCERPT:
+                first, last = min(first, line), max(last, end_line)
+        if last - first < _EXCERPT:
+            return first, last
+        return shown[0], min(shown[1], shown[0] + _EXCERPT)
+
+    def _mended(self, first: int, last: int, changes: Sequence[Change]) -> str:
+        return _dedented(self.source.changed(first, last, changes).split("\n"))
+
+
+def _dedented(lines: list[str]) -> str:
+    return textwrap.dedent("\n".join(each.rstrip("\r") for each in lines)).strip("\n")
+
+
+__all__ = ["FUNCTIONS", "Change", "Code", "Function", "Loop", "Problem"]

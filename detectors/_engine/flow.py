@@ -1,0 +1,151 @@
+"""Flow: the events of a run in the order they can happen, local calls followed, loops with their back edge.
+
+A `Flow` starts at the module's top level or at a function nobody in this file calls. Its events form a graph: an edge
+means "can happen next". Questions are asked as paths: *does every path from this step round to the next backward
+clear the gradients* is `not flow.reaches(step, backward, avoiding=clears)`. Two `if`s over the same unchanged condition are taken
+together, so `if ready: step()` and `if ready: zero_grad()` belong to each other. A loop is taken to run at least once.
+"""
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from detectors._engine.events import Act, Region
+from detectors._engine.tree import Function, Loop
+from detectors._engine.values import Subject
+
+_STATES = 24_000
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition that holds: the test (its `not`s folded in) and whether it was true.
+
+    `key` is the test's text; `names` the names and dotted attributes it depends on.
+    """
+
+    test: ast.expr
+    holds: bool
+    key: str
+    names: frozenset[str]
+
+
+def guard_of(test: ast.expr, holds: bool) -> Guard:
+    """The guard of a test."""
+    while isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test, holds = test.operand, not holds
+    parts = [each for each in ast.walk(test) if isinstance(each, (ast.Name, ast.Attribute))]
+    return Guard(test, holds, ast.unparse(test), frozenset(ast.unparse(each) for each in parts))
+
+
+@dataclass(eq=False, slots=True)
+class Event:
+    """One thing that happens in a flow.
+
+    `node` is where it is written; `subject` the object it acts on, translated to the flow's outermost names;
+    `loops` the loops around it, outermost first, through all calls; `calls` the calls that led here.
+    """
+
+    act: Act
+    node: ast.AST
+    target: ast.expr | None = None
+    subject: Subject | None = None
+    function: Function | None = None
+    calls: tuple[ast.Call, ...] = ()
+    loops: tuple[Loop, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    regions: tuple[tuple[Region, ast.AST], ...] = ()
+    binds: frozenset[str] = frozenset()
+    touches: frozenset[Subject] = frozenset()
+    next: list[tuple["Event", Guard | None]] = field(default_factory=list)
+
+    def within(self, region: Region) -> bool:
+        """Whether the innermost gradient/precision region of this family around the event is this one."""
+        gradients = (Region.NO_GRAD, Region.GRAD, Region.SOME_GRAD)
+        family = gradients if region in gradients else (region,)
+        return next((each for each, _ in reversed(self.regions) if each in family), None) is region
+
+    def may_touch(self, subject: Subject | None) -> bool:
+        """Whether this is code out of sight that is given the object, or the object it is an attribute of."""
+        while self.touches and subject is not None:
+            if subject in self.touches:
+                return True
+            subject = subject[1] if isinstance(subject, tuple) and subject[0] in ("attribute", "item") else None
+        return False
+
+    @property
+    def line(self) -> int:
+        """Where it is written, 1-based."""
+        return self.node.lineno  # type: ignore[attr-defined,no-any-return]
+
+
+Frontier = list[tuple[Event, Guard | None]]
+
+
+@dataclass
+class Flow:
+    """The events of one run, from `root` on (None: the module's top level)."""
+
+    root: Function | None
+    events: list[Event]
+    start: Event
+    paired: frozenset[str] = frozenset()
+    """The texts of tests that occur more than once."""
+
+    def of(self, *acts: Act) -> list[Event]:
+        """The events of these acts, in the order they were met."""
+        return [each for each in self.events if each.act in acts]
+
+    def reaches(
+        self,
+        start: Event,
+        goal: Callable[[Event], bool],
+        *,
+        avoiding: Callable[[Event], bool] = lambda event: False,
+        inside: Loop | None = None,
+    ) -> bool:
+        """Whether a path leads from just after `start` to a goal without meeting an event to avoid.
+
+        With `inside`, the path must not leave that loop.
+        """
+        return self.path(start, goal, avoiding=avoiding, inside=inside) is not None
+
+    def path(
+        self,
+        start: Event,
+        goal: Callable[[Event], bool],
+        *,
+        avoiding: Callable[[Event], bool] = lambda event: False,
+        inside: Loop | None = None,
+    ) -> Event | None:
+        """The first goal a path from `start` meets; None where there is none."""
+        assumed = {guard.key: guard for guard in start.guards if guard.key in self.paired}
+        rest: list[tuple[Event, dict[str, Guard]]] = [(start, assumed)]
+        seen: set[tuple[int, frozenset[Guard]]] = set()
+        while rest and len(seen) < _STATES:
+            event, assumed = rest.pop()
+            for following, guard in event.next:
+                holding = self._assume(assumed, guard, following)
+                if holding is None or (inside is not None and inside not in following.loops):
+                    continue
+                key = (id(following), frozenset(holding.values()))
+                if key in seen:
+                    continue
+                seen.add(key)
+                if goal(following):
+                    return following
+                if not avoiding(following):
+                    rest.append((following, holding))
+        return None
+
+    def _assume(self, assumed: dict[str, Guard], guard: Guard | None, event: Event) -> dict[str, Guard] | None:
+        """The conditions that hold after taking an edge; None where the edge contradicts them."""
+        holding = assumed
+        if guard is not None and guard.key in self.paired:
+            known = assumed.get(guard.key)
+            if known is not None and known.holds is not guard.holds:
+                return None
+            holding = {**assumed, guard.key: guard}
+        if event.binds and holding:
+            holding = {key: each for key, each in holding.items() if not event.binds & each.names}
+        return holding

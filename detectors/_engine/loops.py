@@ -1,0 +1,86 @@
+"""Loops: training steps and evaluation passes, recognised by what they do."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from detectors._engine.events import Act, Region
+from detectors._engine.flow import Event, Flow
+from detectors._engine.tree import Loop
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingStep:
+    """A step of one optimizer with the backward calls that can feed it, inside the loop that repeats them.
+
+    `loop` is the innermost loop around both. Of one step written once, every flow it is reached in gives one.
+    """
+
+    flow: Flow
+    step: Event
+    backwards: tuple[Event, ...]
+    loop: Loop
+
+    @property
+    def events(self) -> list[Event]:
+        """Everything that happens in the loop."""
+        return [each for each in self.flow.events if self.loop in each.loops]
+
+    def clears(self, event: Event) -> bool:
+        """Whether the event clears this optimizer's gradients, or may: a model's, all of them, code out of sight
+        that is given the optimizer."""
+        if event.act is Act.ZERO_GRAD:
+            return event.subject == self.step.subject or not self._is_other_optimizer(event)
+        return event.may_touch(self.step.subject)
+
+    def _is_other_optimizer(self, event: Event) -> bool:
+        stepped = {each.subject for each in self.flow.of(Act.STEP)}
+        return event.subject in stepped
+
+    @property
+    def optimizer_is_fresh(self) -> bool:
+        """Whether each iteration makes the optimizer anew (attacks, per-sample fitting): it starts without gradients."""
+        match self.step.subject:
+            case ("name", _, name):
+                made = [each for each in ast.walk(self.loop) if isinstance(each, ast.Name) and each.id == name]
+                return any(isinstance(each.ctx, ast.Store) for each in made)
+        return False
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the step depends on a condition that its backward does not: accumulation, most often."""
+        outside = {guard.key for backward in self.backwards for guard in backward.guards}
+        return any(guard.key not in outside for guard in self.step.guards)
+
+
+def training_steps(flows: list[Flow]) -> Iterator[TrainingStep]:
+    """Every training step of a file."""
+    for flow in flows:
+        backwards = [each for each in flow.of(Act.BACKWARD) if not each.within(Region.NO_GRAD)]
+        if not backwards:
+            continue
+        for step in flow.of(Act.STEP):
+            feeding = [(each, common_loop(each, step)) for each in backwards]
+            loops = [loop for _, loop in feeding if loop is not None]
+            if not loops:
+                continue
+            innermost = max(loops, key=lambda loop: step.loops.index(loop))
+            own = tuple(each for each, loop in feeding if loop is innermost)
+            yield TrainingStep(flow, step, own, innermost)
+
+
+def common_loop(first: Event, second: Event) -> Loop | None:
+    """The innermost loop around both events."""
+    common = None
+    for one, other in zip(first.loops, second.loops, strict=False):
+        if one is not other:
+            break
+        common = one
+    return common
+
+
+def is_epoch_loop(loop: Loop) -> bool:
+    """Whether the loop counts epochs, by its target or its range."""
+    if isinstance(loop, ast.While):
+        return "epoch" in ast.unparse(loop.test).lower()
+    return "epoch" in ast.unparse(loop.target).lower() or "epoch" in ast.unparse(loop.iter).lower()

@@ -1,0 +1,1 @@
+"""Production readiness and security."""
