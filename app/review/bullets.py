@@ -7,28 +7,39 @@ from app.review.budget import Remark
 from app.review.fingerprint import marker
 from app.review.markdown import code_span, prose
 from app.review.options import Options
-from detectors import Skipped
+from detectors import Finding, Skipped
 
 _LONGEST_MESSAGE = 2_000
 _MOST_PLACES = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a list, and the hidden fingerprints that go to the end of the body with it."""
+
+    text: str
+    markers: str = ""
+
+    def __len__(self) -> int:
+        return len(self.text) + len(self.markers) + 2
+
+
+@dataclass(frozen=True, slots=True)
 class Entries:
     """What of a list there is room for, and how many entries there was none for."""
 
-    kept: tuple[str, ...] = ()
+    kept: tuple[Entry, ...] = ()
     left_out: int = 0
 
 
-def cut(entries: Iterable[str], room: int) -> tuple[Entries, int]:
+def cut(entries: Iterable[Entry], room: int) -> tuple[Entries, int]:
     """The first entries that fit into so many characters, and the room they leave."""
     every = tuple(entries)
     kept = 0
     for entry in every:
-        if len(entry) + 1 > room:
+        if len(entry) > room:
             break
-        room -= len(entry) + 1
+        room -= len(entry)
         kept += 1
     return Entries(every[:kept], len(every) - kept), room
 
@@ -45,19 +56,19 @@ def rule_link(rule: str, options: Options) -> str:
     return f"[{code_span(rule)}]({options.public_url.rstrip('/')}/rules/{rule})"
 
 
-def listed(remarks: Iterable[Remark], options: Options) -> list[str]:
+def listed(remarks: Iterable[Remark], options: Options) -> list[Entry]:
     """An entry for each remark: where, which rule, what."""
-    return [_entry(remark, options) for remark in remarks]
+    return [_entry(remark.path, remark.finding, remark.fingerprint, options) for remark in remarks]
 
 
-def _entry(remark: Remark, options: Options) -> str:
-    finding = remark.finding
-    where = code_span(f"{remark.path}:{finding.line}")
+def _entry(path: str, finding: Finding, fingerprint: str, options: Options) -> Entry:
+    where = code_span(f"{path}:{finding.line}")
     message = prose(shortened(finding.message, _LONGEST_MESSAGE))
-    return f"- {where} {rule_link(finding.rule, options)} {message} {marker(finding.rule, remark.fingerprint)}"
+    text = f"- {where} {rule_link(finding.rule, options)} {message}"
+    return Entry(text, marker(finding.rule, fingerprint))
 
 
-def grouped(remarks: Iterable[Remark], options: Options) -> list[str]:
+def grouped(remarks: Iterable[Remark], options: Options) -> list[Entry]:
     """An entry for each rule, naming its places."""
     of_rule: dict[str, list[Remark]] = {}
     for remark in remarks:
@@ -65,13 +76,13 @@ def grouped(remarks: Iterable[Remark], options: Options) -> list[str]:
     return [_group(rule, group, options) for rule, group in of_rule.items()]
 
 
-def _group(rule: str, group: Sequence[Remark], options: Options) -> str:
+def _group(rule: str, group: Sequence[Remark], options: Options) -> Entry:
     places = ", ".join(code_span(f"{each.path}:{each.finding.line}") for each in group[:_MOST_PLACES])
     rest = f" and {len(group) - _MOST_PLACES} more" if len(group) > _MOST_PLACES else ""
     markers = "".join(marker(rule, each.fingerprint) for each in group)
-    return f"- {rule_link(rule, options)} also at {places}{rest} {markers}"
+    return Entry(f"- {rule_link(rule, options)} also at {places}{rest}", markers)
 
 
-def unreviewed(skipped: Iterable[Skipped]) -> list[str]:
+def unreviewed(skipped: Iterable[Skipped]) -> list[Entry]:
     """An entry for each file that could not be reviewed, with the reason; each once."""
-    return list(dict.fromkeys(f"- {code_span(each.path)}: {prose(each.reason)}" for each in skipped))
+    return [Entry(f"- {code_span(each.path)}: {prose(each.reason)}") for each in dict.fromkeys(skipped)]

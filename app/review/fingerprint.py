@@ -9,6 +9,7 @@ from detectors import Finding
 
 _MARKER = re.compile(r"<!-- mlstaff:finding rule=([\w-]+) fingerprint=([0-9a-f]{16}) -->")
 _REVIEW = re.compile(r"<!-- mlstaff:review head=([0-9a-f]{4,64}) -->")
+_AT_THE_END = re.compile(r"(?:<!-- mlstaff[: ][^<>]*-->\s*)+\Z")
 
 
 def fingerprints(path: str, findings: Sequence[Finding]) -> tuple[str, ...]:
@@ -38,11 +39,16 @@ def review_marker(head_sha: str) -> str:
 
 
 def told(body: str) -> frozenset[str]:
-    """The fingerprints hidden in a comment or a review."""
-    return frozenset(found[2] for found in _MARKER.finditer(body))
+    """The fingerprints hidden at the end of a comment or a review; elsewhere it is code that we quote."""
+    return frozenset(found[2] for found in _MARKER.finditer(_end(body)))
 
 
 def reviewed_head(body: str) -> str | None:
     """The head a review is about; None where the body is no review of ours."""
-    found = _REVIEW.search(body)
+    found = _REVIEW.search(_end(body))
     return found[1] if found else None
+
+
+def _end(body: str) -> str:
+    found = _AT_THE_END.search(body)
+    return found[0] if found else ""

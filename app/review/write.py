@@ -12,10 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.pull_request import Side
 from app.review.budget import Remark, Shares
-from app.review.bullets import cut, grouped, listed, rule_link, shortened, unreviewed
+from app.review.bullets import Entry, cut, grouped, listed, rule_link, shortened, unreviewed
 from app.review.comment import Annotation, Comment, Conclusion
 from app.review.fingerprint import marker, review_marker
-from app.review.markdown import cell, fence, prose
+from app.review.markdown import cell, code_span, fence, prose
 from app.review.options import Options
 from app.review.place import Place
 from detectors import Edit, Finding, Skipped, Tier
@@ -122,6 +122,7 @@ def body(shares: Shares, skipped: Sequence[Skipped], head_sha: str, options: Opt
         remarks=remarks,
         files=files,
         advice=advice,
+        markers=[each.markers for each in (*remarks.kept, *advice.kept)],
         marker=review_marker(head_sha),
     )
 
@@ -152,13 +153,14 @@ def summary(shares: Shares, skipped: Sequence[Skipped], reason: str, options: Op
     )
 
 
-def _rows(shares: Shares, options: Options) -> list[str]:
-    return [
-        f"| {each.finding.tier.value} | {rule_link(each.finding.rule, options)} | "
-        f"{cell(prose(shortened(f'`{each.path}:{each.finding.line}`', 300)))} | "
-        f"{cell(prose(shortened(each.finding.message, 300)))} |"
-        for each in shares.counted
-    ]
+def _rows(shares: Shares, options: Options) -> list[Entry]:
+    return [_row(remark.path, remark.finding, options) for remark in shares.counted]
+
+
+def _row(path: str, finding: Finding, options: Options) -> Entry:
+    where = cell(code_span(shortened(f"{path}:{finding.line}", 300)))
+    message = cell(prose(shortened(finding.message, 300)))
+    return Entry(f"| {finding.tier.value} | {rule_link(finding.rule, options)} | {where} | {message} |")
 
 
 def annotations(shares: Shares, options: Options) -> tuple[Annotation, ...]:
