@@ -10,9 +10,10 @@ with Simulator() as github:
 """
 
 from tests.simulator.git import Executable, Submodule, Symlink
+from tests.simulator.hosting import HostedRepository
 from tests.simulator.people import OpenedPullRequest
 from tests.simulator.recording import Exchange
-from tests.simulator.simulator import PERMISSIONS, HostedRepository, InstalledApp, Simulator
+from tests.simulator.simulator import PERMISSIONS, InstalledApp, Simulator
 from tests.simulator.webhooks import Delivery
 
 __all__ = [

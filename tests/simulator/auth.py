@@ -59,9 +59,7 @@ def new_keys() -> tuple[str, str]:
         serialization.PrivateFormat.TraditionalOpenSSL,
         serialization.NoEncryption(),
     )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return private.decode(), public.decode()
 
 
@@ -74,9 +72,7 @@ class Tokens:
         self._people: dict[str, Account] = {}
         self.lifetime = TOKEN_LIFETIME
 
-    def issue(
-        self, installation: Installation, permissions: dict[str, str], only: frozenset[int] | None
-    ) -> Token:
+    def issue(self, installation: Installation, permissions: dict[str, str], only: frozenset[int] | None) -> Token:
         """A token in the long form: `ghs_<app>_<jwt>`, of no fixed length."""
         now = self._world.clock.now()
         claims = {

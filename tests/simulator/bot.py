@@ -136,9 +136,7 @@ class Bot:
 
     def log_tail(self, lines: int = 40) -> str:
         """The end of each process's log."""
-        parts = [
-            f"--- {name} ---\n" + "\n".join(self.log(name).splitlines()[-lines:]) for name in self.processes
-        ]
+        parts = [f"--- {name} ---\n" + "\n".join(self.log(name).splitlines()[-lines:]) for name in self.processes]
         return "\n".join(parts)
 
     def _wait(self, happened: Callable[[], bool], what: str) -> None:
@@ -146,11 +144,7 @@ class Bot:
         while not happened():
             ended = [name for name, process in self._running.items() if process.poll() is not None]
             if ended or time.monotonic() > end:
-                why = (
-                    f"{', '.join(ended)} ended"
-                    if ended
-                    else f"{what} did not answer in {self.ready_within:.0f} s"
-                )
+                why = f"{', '.join(ended)} ended" if ended else f"{what} did not answer in {self.ready_within:.0f} s"
                 raise NotReady(f"the bot is not ready: {why}\n{self.log_tail()}")
             time.sleep(0.05)
 
@@ -185,9 +179,7 @@ class Bot:
         key.chmod(0o600)
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         app = self.github.app
-        shared = (
-            {"REDIS_URL": f"redis://127.0.0.1:{self._store_port}/0"} if "valkey" in self.processes else {}
-        )
+        shared = {"REDIS_URL": f"redis://127.0.0.1:{self._store_port}/0"} if "valkey" in self.processes else {}
         return {
             **kept,
             **shared,

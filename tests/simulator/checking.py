@@ -54,6 +54,7 @@ def create_run(world: World, repository: Repository, body: Json) -> CheckRun:
     _apply(world, run, body)
     run.started_at = run.started_at or world.clock.stamp()
     repository.check_runs[run.id] = run
+    suite.runs.append(run)
     world.remember(run)
     events.check_run(world, run, "created", world.app.bot)
     if run.status == "completed":
@@ -108,9 +109,7 @@ def _check_output(output: Any, needs: tuple[str, ...]) -> None:
     annotations = output.get("annotations") or []
     if len(annotations) > MOST_ANNOTATIONS:
         count = len(annotations)
-        raise Refusal(
-            422, f"{_WORDS}No more than {MOST_ANNOTATIONS} items are allowed; {count} were supplied."
-        )
+        raise Refusal(422, f"{_WORDS}No more than {MOST_ANNOTATIONS} items are allowed; {count} were supplied.")
     for annotation in annotations:
         _check_annotation(annotation)
 
@@ -129,9 +128,7 @@ def _check_annotation(annotation: Json) -> None:
 
 def _check_actions(actions: list[Json]) -> None:
     if len(actions) > MOST_ACTIONS:
-        raise Refusal(
-            422, f"{_WORDS}No more than {MOST_ACTIONS} items are allowed; {len(actions)} were supplied."
-        )
+        raise Refusal(422, f"{_WORDS}No more than {MOST_ACTIONS} items are allowed; {len(actions)} were supplied.")
     for action in actions:
         for name, longest in ACTION_LENGTHS.items():
             if not action.get(name):

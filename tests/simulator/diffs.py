@@ -173,7 +173,7 @@ def parse_patch(entries: list[RawEntry], text: bytes) -> Diff:
 
 def _sections(text: bytes) -> Iterator[bytes]:
     starts = [match.start() for match in re.finditer(rb"^diff --git ", text, re.MULTILINE)]
-    return (text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True))
+    return (text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=False))
 
 
 def _file(entry: RawEntry, section: bytes) -> FileDiff:
@@ -207,7 +207,7 @@ def _hunks(body: bytes) -> Iterator[Hunk]:
 def _hunk_texts(body: bytes) -> list[bytes]:
     starts = [match.start() for match in re.finditer(rb"^@@ -", body, re.MULTILINE)]
     ends = [*starts[1:], len(body)]
-    return [body[start:end] for start, end in zip(starts, ends, strict=True)]
+    return [body[start:end] for start, end in zip(starts, ends, strict=False)]  # no hunks: only an end
 
 
 def _lines(rows: list[bytes], old: int, new: int, position: int) -> Iterator[Line]:

@@ -33,14 +33,10 @@ def review(world: World, each: Review, action: str, sender: Account) -> None:
     shown = comments.review(world, each)
     shown = {**shown, "state": each.state.lower(), "body": each.body or None}
     payload = {"review": shown, "pull_request": pulls.simple(world, each.pull_request)}
-    world.emit(
-        "pull_request_review", action, repository=each.pull_request.repository, sender=sender, parts=payload
-    )
+    world.emit("pull_request_review", action, repository=each.pull_request.repository, sender=sender, parts=payload)
 
 
-def review_comment(
-    world: World, comment: ReviewComment, action: str, sender: Account, **parts: object
-) -> None:
+def review_comment(world: World, comment: ReviewComment, action: str, sender: Account, **parts: object) -> None:
     """`pull_request_review_comment`."""
     pull = comment.thread.pull_request
     payload = {
@@ -48,9 +44,7 @@ def review_comment(
         "pull_request": pulls.simple(world, pull),
         **parts,
     }
-    world.emit(
-        "pull_request_review_comment", action, repository=pull.repository, sender=sender, parts=payload
-    )
+    world.emit("pull_request_review_comment", action, repository=pull.repository, sender=sender, parts=payload)
 
 
 def thread(world: World, each: Thread, action: str, sender: Account) -> None:

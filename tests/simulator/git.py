@@ -123,9 +123,7 @@ class GitRepository:
             self._commits_made += 1
             when = _EPOCH + self._commits_made
             reference = f"refs/simulator/{self._commits_made}"
-            stream = _fast_import(
-                files, parents, message, f"{author} <{author}@example.com> {when} +0000", reference
-            )
+            stream = _fast_import(files, parents, message, f"{author} <{author}@example.com> {when} +0000", reference)
             out = self.git("fast-import", "--quiet", "--force", "--done", stdin=stream)
         return out.decode().strip()
 

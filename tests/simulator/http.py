@@ -1,5 +1,6 @@
 """Requests, answers and routes of the simulated API"""
 
+import functools
 import hashlib
 import json
 import re
@@ -27,15 +28,16 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     media_type: str = "application/json; charset=utf-8"
 
+    @functools.cached_property
     def content(self) -> bytes:
-        """The bytes on the wire."""
+        """The bytes on the wire; a thing once shown is not changed."""
         if isinstance(self.body, bytes):
             return self.body
         return b"" if self.status in (204, 304) else json.dumps(self.body).encode()
 
     def etag(self) -> str:
         """A tag that changes with the content."""
-        return f'W/"{hashlib.sha256(self.content()).hexdigest()}"'
+        return f'W/"{hashlib.sha256(self.content).hexdigest()}"'
 
 
 @dataclass
@@ -96,9 +98,7 @@ class Call:
             raise Refusal(401, "Requires authentication")
         installation = self.caller.installation
         if installation is not None:
-            if self.world.installed_on(repository) is not installation or not self.caller.covers(
-                repository.id
-            ):
+            if self.world.installed_on(repository) is not installation or not self.caller.covers(repository.id):
                 raise not_found() if repository.private else forbidden()
             if not any(granted(self.caller.permissions, each) for each in permissions or ("metadata:read",)):
                 raise forbidden()
@@ -118,8 +118,7 @@ class Call:
         """Whether `Accept` asks for `application/vnd.github.<media_type>`, in any of its spellings."""
         spellings = "|".join((media_type, rf"v3\.{media_type}"))
         return (
-            re.search(rf"application/vnd\.github\.({spellings})(\+json)?\b", self.headers.get("accept", ""))
-            is not None
+            re.search(rf"application/vnd\.github\.({spellings})(\+json)?\b", self.headers.get("accept", "")) is not None
         )
 
     def page(self, items: Sequence[Any], show: Callable[[Any], Any], *, at_most: int | None = None) -> Answer:

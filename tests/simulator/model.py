@@ -271,6 +271,7 @@ class CheckSuite:
     head_branch: str | None
     created_at: str
     updated_at: str
+    runs: list["CheckRun"] = field(default_factory=list)
 
 
 @dataclass(eq=False)

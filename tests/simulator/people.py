@@ -73,9 +73,7 @@ class OpenedPullRequest:
             for file in changed:
                 found = self._git.read(f"{tip}:{file.path}")
                 files[file.path] = found.data if found else None
-            sha = self._git.commit(
-                files, parents=[self.head_sha, tip], message="merge", author=self._name(author)
-            )
+            sha = self._git.commit(files, parents=[self.head_sha, tip], message="merge", author=self._name(author))
             return self.set_head(sha, author=author)
 
     def set_head(self, sha: str, *, author: str | None = None) -> str:
@@ -153,9 +151,7 @@ class OpenedPullRequest:
         with self.world.lock:
             return conversation.comment(self.world, self.pull, self._account(author), body)
 
-    def edit_comment(
-        self, comment: IssueComment | ReviewComment, body: str, *, author: str | None = None
-    ) -> None:
+    def edit_comment(self, comment: IssueComment | ReviewComment, body: str, *, author: str | None = None) -> None:
         """Give a comment another text; `edited`."""
         with self.world.lock:
             who = self._account(author or comment.user.login)
@@ -172,9 +168,7 @@ class OpenedPullRequest:
         with self.world.lock:
             return reviewing.create_comment(self.world, self.pull, self._account(author), given)
 
-    def comment_in_thread(
-        self, comment: ReviewComment | int, body: str, *, author: str | None = None
-    ) -> ReviewComment:
+    def comment_in_thread(self, comment: ReviewComment | int, body: str, *, author: str | None = None) -> ReviewComment:
         """Answer in the thread of a comment."""
         with self.world.lock:
             first = self._comment(comment).thread.comments[0]
@@ -216,9 +210,7 @@ class OpenedPullRequest:
         with self.world.lock:
             runs = self.pull.repository.check_runs.values()
             return [
-                each
-                for each in runs
-                if each.suite.head_sha == (sha or self.head_sha) and name in (None, each.name)
+                each for each in runs if each.suite.head_sha == (sha or self.head_sha) and name in (None, each.name)
             ]
 
     def rerequest(self, run: CheckRun, *, user: str | None = None) -> None:

@@ -64,11 +64,9 @@ class Recording:
             self._file.close()
 
 
-def json_or_none(content: bytes, media_type: str) -> Any:
-    """The JSON of a body; `None` for an empty body and for other media types."""
-    if not content or "json" not in media_type:
-        return None
+def json_or_none(content: bytes) -> Any:
+    """The JSON of a body; `None` for an empty body and for what is none."""
     try:
-        return json.loads(content)
+        return json.loads(content) if content else None
     except ValueError:
         return None

@@ -57,9 +57,7 @@ def submit_pending(world: World, review: Review, body: Json) -> None:
     if body.get("event") not in STATES:
         raise invalid("PullRequestReview", "event", "invalid")
     review.body = _body(body) or review.body
-    _check_event(
-        review.pull_request, review.user, body["event"], has_text=bool(review.body or review.comments)
-    )
+    _check_event(review.pull_request, review.user, body["event"], has_text=bool(review.body or review.comments))
     submit_review(world, review, body["event"])
 
 
@@ -138,9 +136,7 @@ def visible_reviews(pull: PullRequest, viewer: Account | None) -> list[Review]:
 
 def visible_comments(pull: PullRequest) -> list[ReviewComment]:
     """Comments of all submitted reviews, in the order they were written."""
-    shown = [
-        comment for thread in pull.threads for comment in thread.comments if comment.review.state != "PENDING"
-    ]
+    shown = [comment for thread in pull.threads for comment in thread.comments if comment.review.state != "PENDING"]
     return sorted(shown, key=lambda comment: comment.id)
 
 

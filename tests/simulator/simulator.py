@@ -6,20 +6,21 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from tests.simulator import checking, events
+import httpx
+import jwt
+
 from tests.simulator.auth import Tokens, new_keys
 from tests.simulator.faults import Faults
-from tests.simulator.git import Files, GitRepository, revision
+from tests.simulator.git import Files, GitRepository
 from tests.simulator.graphql import executor
+from tests.simulator.hosting import HostedRepository
 from tests.simulator.http import Router
 from tests.simulator.limits import Limits, Meter
-from tests.simulator.model import Account, App, Clock, Ids, Installation, Json, PullRequest, Repository
-from tests.simulator.people import OpenedPullRequest
+from tests.simulator.model import Account, App, Clock, Ids, Installation, Json, Repository
 from tests.simulator.recording import Exchange, Recording
 from tests.simulator.routes import apps, checks, conversation, pulls, repositories, reviews
 from tests.simulator.server import Api, Server
 from tests.simulator.shapes import accounts
-from tests.simulator.shapes.repositories import simple_commit
 from tests.simulator.webhooks import Delivery, Webhooks
 from tests.simulator.world import World
 
@@ -106,9 +107,7 @@ class Simulator:
         hook = {"type": "App", "id": self.app.id, "name": "web", "active": True, "events": self.app.events}
         parts = {"zen": "Keep it logically awesome.", "hook_id": self.app.id}
         hook_parts = {"hook": {**hook, "config": config, "app_id": self.app.id}}
-        self.webhooks.emit(
-            "ping", None, repository=None, sender=self.app.owner, parts={**parts, **hook_parts}
-        )
+        self.webhooks.emit("ping", None, repository=None, sender=self.app.owner, parts={**parts, **hook_parts})
 
     def account(self, login: str) -> Account:
         """A person, by login; made when new."""
@@ -118,6 +117,18 @@ class Simulator:
     def token_of(self, login: str) -> str:
         """A person's own token, to act as them through the API."""
         return self.tokens.person(self.account(login))
+
+    def client(self, token: str | None = None, *, login: str | None = None) -> httpx.Client:
+        """A client that calls the API with a token, as a person, or as nobody; close it."""
+        known = self.token_of(login) if login is not None else token
+        headers = {"authorization": f"Bearer {known}"} if known else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+
+    def app_token(self, *, issued: float = -60, lifetime: float = 300, **claims: object) -> str:
+        """The App's JWT, `issued` and living so many seconds from now."""
+        now = int(self.clock.now())
+        known = {"iat": int(now + issued), "exp": int(now + lifetime), "iss": str(self.app.id), **claims}
+        return jwt.encode(known, self.app.private_key, algorithm="RS256")
 
     def installation(
         self, login: str, *, organization: bool = True, permissions: dict[str, str] | None = None
@@ -132,9 +143,16 @@ class Simulator:
             installed.tell("created")
         return installed
 
+    def installation_on(self, login: str) -> "InstalledApp":
+        """The App's installation on an account that has one."""
+        found = self.world.installation_of(self.account(login))
+        if found is None:
+            raise ValueError(f"the App is not installed on {login}")
+        return InstalledApp(self, found)
+
     def repository(
         self, full_name: str, *, files: Files | None = None, private: bool = True, git: Path | None = None
-    ) -> "HostedRepository":
+    ) -> HostedRepository:
         """A repository with one commit of `files` on `main`, or one that reads the objects of a local repository.
 
         Its owner gets an installation when there is none.
@@ -149,7 +167,7 @@ class Simulator:
             made = Repository(identifier, account, name, store, self.clock.stamp(), private=private)
             made.roles[self.world.account("maintainer").login] = "maintain"
             self.world.repositories[full_name.lower()] = made
-            hosted = HostedRepository(self, made, source=git)
+            hosted = HostedRepository(self.world, made, source=git)
             if git is None:
                 hosted.push(files if files is not None else {"README.md": f"# {name}\n"})
         return hosted
@@ -180,6 +198,10 @@ class InstalledApp:
             granted = dict(self.installation.permissions)
             return self._github.tokens.issue(self.installation, granted, None).text
 
+    def client(self) -> httpx.Client:
+        """A client that calls the API as this installation; close it."""
+        return self._github.client(self.token())
+
     def suspend(self, *, user: str = "owner") -> None:
         """Tokens stop working and events stop; `installation` suspend."""
         with self._github.world.lock:
@@ -207,166 +229,6 @@ class InstalledApp:
         short = [{"id": each.id, "name": each.name, "full_name": each.full_name} for each in owned]
         parts: Json = {"installation": shown, "repositories": short}
         world.emit("installation", action, repository=None, sender=world.account("owner"), parts=parts)
-
-
-class HostedRepository:
-    """A repository in the hands of a test."""
-
-    def __init__(self, github: Simulator, repository: Repository, *, source: Path | None = None) -> None:
-        self._world, self.repository = github.world, repository
-        self._source = source or repository.git.path
-
-    @property
-    def full_name(self) -> str:
-        """`owner/name`."""
-        return self.repository.full_name
-
-    @property
-    def path(self) -> str:
-        """`/repos/{owner}/{repo}`."""
-        return f"/repos/{self.full_name}"
-
-    def role(self, login: str, role: str) -> None:
-        """Give somebody a role: none, read, triage, write, maintain, admin."""
-        with self._world.lock:
-            self._world.account(login)
-            self.repository.roles[login] = role
-
-    def push(
-        self, files: Files, *, branch: str = "main", message: str = "change", start: str | None = None
-    ) -> str:
-        """Commit on a branch, which is made from `start` or `main` when new; returns the commit's id."""
-        repository = self.repository
-        with self._world.lock:
-            tip = repository.branches.get(branch, start or repository.branches.get(repository.default_branch))
-            sha = repository.git.commit(files, parents=[tip] if tip else [], message=message)
-            repository.branches[branch] = sha
-        return sha
-
-    def open_pull_request(
-        self,
-        files: Files,
-        *,
-        base_files: Files | None = None,
-        author: str = "contributor",
-        title: str = "A change",
-        body: str = "",
-        draft: bool = False,
-        fork: bool = False,
-        base: str = "main",
-    ) -> OpenedPullRequest:
-        """Open a pull request that applies `files` on the base, after `base_files` were committed there."""
-        with self._world.lock:
-            if base_files is not None:
-                self.push(base_files, branch=base)
-            start = self.repository.branches[base]
-            head = self.repository.git.commit(files, parents=[start], message=title, author=author)
-            return self._open(
-                start, head, author=author, title=title, body=body, draft=draft, fork=fork, base=base
-            )
-
-    def open_pull_request_between(
-        self, base_revision: str, head_revision: str, *, author: str = "contributor", title: str = "A change"
-    ) -> OpenedPullRequest:
-        """Open a pull request between two revisions of the local repository this one was made from."""
-        base, head = (revision(self._source, name) for name in (base_revision, head_revision))
-        with self._world.lock:
-            self.repository.branches["main"] = base
-            return self._open(
-                base, head, author=author, title=title, body="", draft=False, fork=False, base="main"
-            )
-
-    def merge_group(self, pull: OpenedPullRequest) -> str:
-        """Put a pull request into the merge queue; `merge_group` checks_requested. Returns the group's head."""
-        repository, git = self.repository, self.repository.git
-        with self._world.lock:
-            base = repository.branches[pull.pull.base_ref]
-            head = git.commit({}, parents=[pull.head_sha, base], message=f"Merge pull request #{pull.number}")
-            ref = f"refs/heads/gh-readonly-queue/{pull.pull.base_ref}/pr-{pull.number}-{base}"
-            group = {
-                "head_sha": head,
-                "head_ref": ref,
-                "base_sha": base,
-                "base_ref": f"refs/heads/{pull.pull.base_ref}",
-                "head_commit": simple_commit(git.commit_of(head)),
-            }
-            self._world.emit(
-                "merge_group",
-                "checks_requested",
-                repository=repository,
-                sender=pull.pull.author,
-                parts={"merge_group": group},
-            )
-        return head
-
-    def rename(self, name: str) -> None:
-        """Give it another name; the old one answers 301."""
-        with self._world.lock:
-            old = self.full_name.lower()
-            self._world.renamed[old] = self._world.repositories.pop(old)
-            self.repository.name = name
-            self._world.repositories[self.full_name.lower()] = self.repository
-
-    def delete(self) -> None:
-        """Remove it; everything about it answers 404."""
-        with self._world.lock:
-            del self._world.repositories[self.full_name.lower()]
-
-    def _open(
-        self,
-        base_sha: str,
-        head: str,
-        *,
-        author: str,
-        title: str,
-        body: str,
-        draft: bool,
-        fork: bool,
-        base: str,
-    ) -> OpenedPullRequest:
-        world, repository = self._world, self.repository
-        now, number = world.clock.stamp(), max(repository.pull_requests, default=0) + 1
-        who = world.account(author)
-        source = self._fork(who) if fork else repository
-        ref = f"change-{number}"
-        source.branches[ref] = head
-        identifier = world.ids.small()
-        pull = PullRequest(
-            identifier,
-            number,
-            repository,
-            source,
-            ref,
-            base,
-            base_sha,
-            [head],
-            who,
-            title,
-            body,
-            now,
-            now,
-            draft=draft,
-        )
-        repository.pull_requests[number] = pull
-        world.remember(pull)
-        events.pull_request(world, pull, "opened", who)
-        events.check_suite(world, checking.suite_of(world, repository, head), "requested", who)
-        return OpenedPullRequest(world, pull)
-
-    def _fork(self, owner: Account) -> Repository:
-        key = f"{owner.login}/{self.repository.name}".lower()
-        if key not in self._world.repositories:
-            made = Repository(
-                self._world.ids.small(),
-                owner,
-                self.repository.name,
-                self.repository.git,
-                self._world.clock.stamp(),
-                private=self.repository.private,
-                parent=self.repository,
-            )
-            self._world.repositories[key] = made
-        return self._world.repositories[key]
 
 
 @functools.cache

@@ -63,6 +63,4 @@ def _index(cursor: str) -> int:
     try:
         return int(base64.b64decode(cursor).decode().rpartition(":")[2])
     except ValueError as error:
-        raise failure(
-            "INVALID_CURSOR_ARGUMENTS", f"`{cursor}` does not appear to be a valid cursor."
-        ) from error
+        raise failure("INVALID_CURSOR_ARGUMENTS", f"`{cursor}` does not appear to be a valid cursor.") from error

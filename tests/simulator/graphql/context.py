@@ -42,9 +42,7 @@ class Context:
         """Whether the viewer has one of these permissions (`pull_requests:write`) on a repository."""
         if self.caller.installation is None:
             role = self.world.role(repository, self.viewer.login)
-            return role in ("write", "maintain", "admin") or all(
-                each.endswith(":read") for each in permissions
-            )
+            return role in ("write", "maintain", "admin") or all(each.endswith(":read") for each in permissions)
         return self._sees(repository) and any(granted(self.caller.permissions, each) for each in permissions)
 
     def require(self, repository: Repository, *permissions: str) -> None:

@@ -110,9 +110,7 @@ def thread(context: Context, each: Thread) -> Json:
     may_resolve = context.allows(each.pull_request.repository, "contents:write")
 
     def comments(info: Any, **arguments: Any) -> Json:
-        return connection(
-            "comments", each.comments, lambda comment: review_comment(context, comment), arguments
-        )
+        return connection("comments", each.comments, lambda comment: review_comment(context, comment), arguments)
 
     resolver = each.resolved_by
     return {
@@ -178,15 +176,11 @@ def review(context: Context, each: Review) -> Json:
     pull = each.pull_request
 
     def comments(info: Any, **arguments: Any) -> Json:
-        return connection(
-            "comments", each.comments, lambda comment: review_comment(context, comment), arguments
-        )
+        return connection("comments", each.comments, lambda comment: review_comment(context, comment), arguments)
 
     return {
         "__typename": "PullRequestReview",
-        **_comment(
-            context, pull, each.user, each.body, each.created_at, each.submitted_at or each.created_at
-        ),
+        **_comment(context, pull, each.user, each.body, each.created_at, each.submitted_at or each.created_at),
         **views.reactable(context, each.reactions),
         **_minimizable(context, pull, each),
         "id": node_id(each),
@@ -219,9 +213,7 @@ def issue_comment(context: Context, comment: IssueComment) -> Json:
     }
 
 
-def _comment(
-    context: Context, pull: PullRequest, author: Account, body: str, made: str, changed: str
-) -> Json:
+def _comment(context: Context, pull: PullRequest, author: Account, body: str, made: str, changed: str) -> Json:
     """The fields of `Comment`."""
     return {
         "author": views.actor(context, author),

@@ -55,9 +55,7 @@ def routes(meter: Meter) -> Router:
             raise Refusal(401, "This endpoint requires you to be authenticated.")
         body = call.json()
         if not isinstance(body.get("query"), str) or not body["query"].strip():
-            return Answer(
-                body={"errors": [{"message": "A query attribute must be specified and must be a string."}]}
-            )
+            return Answer(body={"errors": [{"message": "A query attribute must be specified and must be a string."}]})
         document, errors = _document(body["query"])
         if document is None or errors:
             return Answer(body={"errors": [_shown(error) for error in errors]})

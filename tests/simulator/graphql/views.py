@@ -180,9 +180,7 @@ def _commit(context: Context, repository: Repository, sha: str) -> Json:
     def suites(info: Any, **arguments: Any) -> Json:
         context.require(repository, "checks:read")
         suite = repository.check_suites.get(sha)
-        return connection(
-            "checkSuites", [suite] if suite else [], lambda each: _suite(context, each), arguments
-        )
+        return connection("checkSuites", [suite] if suite else [], lambda each: _suite(context, each), arguments)
 
     def file(info: Any, path: str) -> Json | None:
         found = repository.git.read(f"{sha}:{path}")

@@ -1,7 +1,5 @@
 """Routes of the App itself: who it is, where it is installed, its tokens, its deliveries"""
 
-from typing import Any
-
 from tests.simulator.auth import Tokens, token_answer
 from tests.simulator.errors import Refusal, not_found
 from tests.simulator.http import Answer, Call, Router
@@ -98,9 +96,7 @@ def _token_routes(router: Router, tokens: Tokens) -> None:
     @router.add("GET", "/installation/repositories")
     def installation_repositories(call: Call) -> Answer:
         installation = call.installation()
-        covered = [
-            each for each in call.world.repositories.values() if call.world.installed_on(each) is installation
-        ]
+        covered = [each for each in call.world.repositories.values() if call.world.installed_on(each) is installation]
         answer = call.page(covered, lambda each: repositories.repository(call.world, each))
         answer.body = {"total_count": len(covered), "repositories": answer.body}
         return answer
@@ -141,7 +137,6 @@ def _installation(call: Call) -> Installation:
 
 
 def _narrowed(call: Call, installation: Installation, body: Json) -> frozenset[int] | None:
-    identifiers: list[Any] = list(body.get("repository_ids") or [])
-    for name in body.get("repositories") or []:
-        identifiers.append(call.world.repository(installation.account.login, name).id)
-    return frozenset(identifiers) if identifiers else None
+    login = installation.account.login
+    named = {call.world.repository(login, name).id for name in body.get("repositories") or ()}
+    return frozenset({*named, *(body.get("repository_ids") or ())}) or None

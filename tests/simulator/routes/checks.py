@@ -79,7 +79,7 @@ def create_suite(call: Call) -> Answer:
 @router.add("GET", f"{_SUITE}/check-runs")
 def runs_of_suite(call: Call) -> Answer:
     """List the check runs of a suite, the newest first."""
-    return _listed(call, checks.runs_of(_suite(call, _READ)))
+    return _listed(call, _suite(call, _READ).runs)
 
 
 @router.add("GET", "/repos/{owner}/{repo}/commits/{ref}/check-runs")
@@ -87,7 +87,7 @@ def runs_ofcommit_named(call: Call) -> Answer:
     """List the check runs of a commit, the newest first."""
     repository = call.repository(_READ)
     sha = commit_named(repository, call.parameters["ref"], missing=422)
-    return _listed(call, [run for run in repository.check_runs.values() if run.suite.head_sha == sha])
+    return _listed(call, repository.check_suites[sha].runs if sha in repository.check_suites else [])
 
 
 @router.add("GET", "/repos/{owner}/{repo}/commits/{ref}/check-suites")
@@ -95,7 +95,7 @@ def suites_ofcommit_named(call: Call) -> Answer:
     """List the check suites of a commit."""
     repository = call.repository(_READ)
     sha = commit_named(repository, call.parameters["ref"], missing=422)
-    found = [suite for suite in repository.check_suites.values() if suite.head_sha == sha]
+    found = [repository.check_suites[sha]] if sha in repository.check_suites else []
     answer = call.page(found, lambda suite: checks.check_suite(call.world, suite))
     answer.body = {"total_count": len(found), "check_suites": answer.body}
     return answer

@@ -18,9 +18,7 @@ router = Router()
 @router.add("GET", "/repos/{owner}/{repo}/issues/{issue_number}/comments")
 def issue_comments(call: Call) -> Answer:
     """List the conversation, the oldest first."""
-    return call.page(
-        call.pull_request(*_READ).comments, lambda each: comments.issue_comment(call.world, each)
-    )
+    return call.page(call.pull_request(*_READ).comments, lambda each: comments.issue_comment(call.world, each))
 
 
 @router.add("POST", "/repos/{owner}/{repo}/issues/{issue_number}/comments")
@@ -106,6 +104,4 @@ def _comment(call: Call, *permissions: str) -> IssueComment:
 
 
 def _body(call: Call) -> str:
-    return text(
-        call.json(), "body", resource="IssueComment", longest=conversation.LONGEST_BODY, required=True
-    )
+    return text(call.json(), "body", resource="IssueComment", longest=conversation.LONGEST_BODY, required=True)

@@ -48,9 +48,7 @@ def contents(call: Call) -> Answer:
     if thing is None:
         raise not_found()
     if thing.type == "tree":
-        return Answer(
-            body=[_entry(call, found, ref, path, *each) for each in found.git.tree(f"{commit}:{path}")]
-        )
+        return Answer(body=[_entry(call, found, ref, path, *each) for each in found.git.tree(f"{commit}:{path}")])
     if len(thing.data) > MOST_RAW:
         error = {"resource": "Blob", "field": "data", "code": "too_large"}
         raise Refusal(403, "This API returns blobs up to 100 MB in size.", errors=[error])
@@ -109,9 +107,7 @@ def reference(call: Call) -> Answer:
         raise not_found()
     here = repositories.api(call.world, found)
     target = {"type": "commit", "sha": sha, "url": f"{here}/git/commits/{sha}"}
-    return Answer(
-        body={"ref": f"refs/{ref}", "node_id": "REF_kwDO", "url": f"{here}/git/refs/{ref}", "object": target}
-    )
+    return Answer(body={"ref": f"refs/{ref}", "node_id": "REF_kwDO", "url": f"{here}/git/refs/{ref}", "object": target})
 
 
 @router.add("GET", "/repos/{owner}/{repo}/compare/{basehead...}")
@@ -126,9 +122,7 @@ def compare(call: Call) -> Answer:
     if merge_base is None:
         raise Refusal(404, f"No common ancestor between {base_name} and {head_name}.")
     if call.accepts("diff"):
-        return Answer(
-            body=found.git.patch(merge_base, head), media_type="application/vnd.github.diff; charset=utf-8"
-        )
+        return Answer(body=found.git.patch(merge_base, head), media_type="application/vnd.github.diff; charset=utf-8")
     return Answer(body=_comparison(call, found, base, head, merge_base))
 
 
@@ -162,9 +156,7 @@ def commit_named(found: Repository, name: str, *, missing: int = 404) -> str:
         raise Refusal(missing, f"No commit found for the ref {name}") from error
 
 
-def _entry(
-    call: Call, found: Repository, ref: str, folder: str, mode: str, kind: str, oid: str, name: str
-) -> Json:
+def _entry(call: Call, found: Repository, ref: str, folder: str, mode: str, kind: str, oid: str, name: str) -> Json:
     path = f"{folder}/{name}".lstrip("/")
     shown = repositories.file_content(call.world, found, ref, path, oid, b"")
     del shown["content"], shown["encoding"]

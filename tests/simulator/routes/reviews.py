@@ -40,9 +40,7 @@ def update_review(call: Call) -> Answer:
     found = _review(call, _WRITE)
     if found.user is not call.user:
         raise forbidden()
-    found.body = text(
-        call.json(), "body", resource="PullRequestReview", longest=reviewing.LONGEST_BODY, required=True
-    )
+    found.body = text(call.json(), "body", resource="PullRequestReview", longest=reviewing.LONGEST_BODY, required=True)
     return Answer(body=comments.review(call.world, found))
 
 
@@ -121,9 +119,7 @@ def comments_of_repository(call: Call) -> Answer:
     """List comments on the diffs of all pull requests."""
     found = call.repository(_READ).pull_requests.values()
     shown = [each for pull in found for each in reviewing.visible_comments(pull)]
-    return call.page(
-        sorted(shown, key=lambda each: each.id), lambda each: comments.review_comment(call.world, each)
-    )
+    return call.page(sorted(shown, key=lambda each: each.id), lambda each: comments.review_comment(call.world, each))
 
 
 @router.add("GET", _COMMENT)

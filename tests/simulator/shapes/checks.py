@@ -8,14 +8,9 @@ from tests.simulator.shapes.repositories import api, minimal, simple_commit
 from tests.simulator.world import World, node_id
 
 
-def runs_of(suite: CheckSuite) -> list[CheckRun]:
-    """The check runs of a suite, oldest first."""
-    return [run for run in suite.repository.check_runs.values() if run.suite is suite]
-
-
 def state_of(suite: CheckSuite) -> tuple[str, str | None]:
     """Status and conclusion of a suite: complete when all its runs are, as good as the worst of them."""
-    runs = runs_of(suite)
+    runs = suite.runs
     if not runs or any(run.status != "completed" for run in runs):
         return ("in_progress" if runs else "queued"), None
     order = ("failure", "timed_out", "action_required", "cancelled", "success", "neutral", "skipped")
@@ -78,7 +73,7 @@ def check_suite(world: World, suite: CheckSuite) -> Json:
         "updated_at": suite.updated_at,
         "head_commit": commit,
         "repository": minimal(world, repository),
-        "latest_check_runs_count": len(runs_of(suite)),
+        "latest_check_runs_count": len(suite.runs),
         "check_runs_url": f"{here}/check-runs",
     }
 

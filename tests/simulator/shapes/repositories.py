@@ -129,9 +129,7 @@ def commit(world: World, each: Repository, found: Commit) -> Json:
         "comments_url": f"{here}/commits/{found.sha}/comments",
         "author": shown,
         "committer": shown,
-        "parents": [
-            {"sha": sha, "url": f"{here}/commits/{sha}", "html_url": f"{html}/{sha}"} for sha in found.parents
-        ],
+        "parents": [{"sha": sha, "url": f"{here}/commits/{sha}", "html_url": f"{html}/{sha}"} for sha in found.parents],
     }
 
 
