@@ -23,6 +23,9 @@ class Settings(BaseSettings):
         "https://api.github.com", description="REST base URL; for Enterprise Server https://HOST/api/v3"
     )
     ca_bundle: Path | None = Field(None, description="PEM file of certificate authorities to trust for GitHub")
+    seconds_between_writes: float = Field(
+        1.0, ge=0, description="Average pause between writes to GitHub for one installation; GitHub asks for 1"
+    )
     redis_url: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("MLSTAFF_REDIS_URL", "REDIS_URL"),
@@ -32,6 +35,10 @@ class Settings(BaseSettings):
     public_url: str = Field("", description="Where people reach this server; rule names in comments link there")
     host: str = Field("127.0.0.1", description="Address the server listens on")
     port: int = Field(8000, ge=0, le=65535, description="Port the server listens on; 0 takes a free one")
+    worker_jobs: int = Field(24, ge=1, description="Jobs that a worker does at once; most of a job is waiting")
+    installation_jobs: int = Field(
+        6, ge=1, description="Jobs of one installation at once, over all workers: nobody takes all places"
+    )
     analysis_processes: int = Field(1, ge=1, description="Processes that analyse files, per worker")
     analysis_seconds: float = Field(20, gt=0, description="Time limit for the analysis of one file")
     analysis_megabytes: int = Field(1024, gt=0, description="Memory limit of one analysis process")

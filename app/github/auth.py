@@ -101,9 +101,7 @@ class AppKey:
     def learns_time(self, answer: Answer) -> bool:
         """Whether a 401 was about our clock, which then is set right."""
         said = answer.message.lower()
-        if answer.status != 401 or not any(
-            word in said for word in ("'iat'", "'exp'", "expiration", "issued at")
-        ):
+        if answer.status != 401 or not any(word in said for word in ("'iat'", "'exp'", "expiration", "issued at")):
             return False
         drift = answer.time - time.time()
         is_news = abs(drift - self._drift) > 2

@@ -15,7 +15,7 @@ from github.Requester import Requester
 from app.events import RetryLater
 from app.github.auth import Bearer, Token, Tokens, requester
 from app.github.pace import Pace
-from app.github.weather import BREATHER, Answer, Limits, Refused, check_status, is_limit
+from app.github.weather import BREATHER, Answer, Limits, Refused, Unwell, check_status, is_limit
 from app.settings import Settings
 
 #: GitHub allows 100 requests at a time; far fewer keep two cores busy.
@@ -46,13 +46,13 @@ class Call:
 class GitHub:
     """Calls GitHub for installations. All methods may raise `RetryLater`, `GiveUp` or `Refused`."""
 
-    def __init__(self, settings: Settings, *, seconds_between_writes: float = 1.0) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._tokens = Tokens(settings)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="github")
         self._local = threading.local()
         self._requesters: list[Requester] = []
-        self._pace = Pace(seconds_between_writes)
+        self._pace = Pace(settings.seconds_between_writes)
         self._limits = Limits()
 
     async def close(self) -> None:
@@ -99,9 +99,7 @@ class GitHub:
         await asyncio.sleep(self._pace.book(installation_id))
         return await self._call(installation_id, Call(method, path, body=body))
 
-    async def query(
-        self, installation_id: int, document: str, variables: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    async def query(self, installation_id: int, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """A GraphQL query's `data`, in which what could not be had is null.
 
         Raises:
@@ -111,9 +109,7 @@ class GitHub:
         call = Call("POST", self._graphql(), body=body, twice=True)
         return self._data(installation_id, await self._call(installation_id, call))
 
-    async def mutate(
-        self, installation_id: int, document: str, variables: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    async def mutate(self, installation_id: int, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """A GraphQL mutation's `data`; a write like any other."""
         body = {"query": document, "variables": dict(variables)}
         return self._data(installation_id, await self.write(installation_id, "POST", self._graphql(), body))
@@ -132,9 +128,9 @@ class GitHub:
         try:
             return await asyncio.wait_for(future, DEADLINE)
         except TimeoutError:
-            raise RetryLater(BREATHER, f"GitHub took longer than {DEADLINE:g} s") from None
+            raise Unwell(f"GitHub took longer than {DEADLINE:g} s") from None
         except requests.RequestException as error:
-            raise RetryLater(BREATHER, f"no connection to GitHub ({type(error).__name__})") from None
+            raise Unwell(f"no connection to GitHub ({type(error).__name__})") from None
         except (GithubException, RuntimeError, AssertionError) as error:
             raise Refused(0, f"PyGithub could not send it: {error}") from None
 
@@ -191,7 +187,7 @@ def _graphql_error(kinds: set[str], said: str) -> Exception:
         if kind in kinds:
             return Refused(status, said)
     if kinds <= {"", "INTERNAL", "SERVICE_UNAVAILABLE", "RESOURCE_LIMITS_EXCEEDED"}:
-        return RetryLater(BREATHER, f"GitHub's GraphQL answered: {said}")
+        return Unwell(f"GitHub's GraphQL answered: {said}")
     return Refused(422, said)
 
 

@@ -31,14 +31,12 @@ class Answer:
         """The body as JSON values.
 
         Raises:
-            RetryLater: it is none, as when a proxy on the way answers for GitHub.
+            Unwell: it is none, as when a proxy on the way answers for GitHub.
         """
         try:
             return json.loads(self.text) if self.text else None
         except ValueError:
-            raise RetryLater(
-                BREATHER, f"GitHub answered {self.status} with something that is no JSON"
-            ) from None
+            raise Unwell(f"GitHub answered {self.status} with something that is no JSON") from None
 
     @property
     def message(self) -> str:
@@ -56,6 +54,13 @@ class Answer:
             return parsedate_to_datetime(self.headers["date"]).timestamp()
         except (KeyError, ValueError):
             return time.time()
+
+
+class Unwell(RetryLater):
+    """GitHub, or the way to it, is in trouble: nothing is known of what became of the request."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(BREATHER, reason)
 
 
 class Refused(Exception):
@@ -120,7 +125,7 @@ def check_status(answer: Answer) -> None:
     if answer.status < 400:
         return
     if answer.status >= 500 or answer.status == 408:
-        raise RetryLater(BREATHER, f"GitHub answered {answer.status}")
+        raise Unwell(f"GitHub answered {answer.status}")
     if answer.status == 403 and "suspended" in answer.message.lower():
         raise GiveUp(answer.message)
     raise Refused(answer.status, answer.message, _sentences(answer))

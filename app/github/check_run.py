@@ -1,0 +1,146 @@
+"""The one check run of a pull request's head: opened at once, closed with the outcome, never a second one beside it
+
+A check run remembers in its `external_id` whose it is and which annotations it has: GitHub adds the annotations of
+every update to those it has already. https://docs.github.com/rest/checks/runs#update-a-check-run
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.github.connection import GitHub
+from app.github.fetch import CHECK_NAME, Reading
+from app.pull_request import PullRequestRef
+from app.review.comment import Annotation, Review
+
+#: "The Checks API limits the number of annotations to a maximum of 50 per API request."
+MOST_ANNOTATIONS = 50
+LONGEST_SUMMARY, LONGEST_TITLE = 65_535, 255
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """What `external_id` says: the pull request (heads can be shared), annotations sent, and a digest of all."""
+
+    number: int
+    sent: int = 0
+    digest: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.sent}/{self.digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A check run that waits for its outcome; None for `id` when there is none yet to be changed."""
+
+    ref: PullRequestRef
+    head: str
+    id: int | None
+    memo: Memo
+
+
+class CheckRuns:
+    """Opens and closes check runs; `details_url` is where GitHub's "Details" leads."""
+
+    def __init__(self, github: GitHub, details_url: str = "") -> None:
+        self._github = github
+        self._details = {"details_url": details_url} if details_url else {}
+
+    def found(self, reading: Reading) -> Opened:
+        """The latest check run of the head that is this pull request's, as it was read."""
+        ref, head = reading.pull_request.ref, reading.pull_request.head_sha
+        ours = [(run, memo) for run in reading.check_runs if (memo := _memo(run.note)) and memo.number == ref.number]
+        if not ours:
+            return Opened(ref, head, None, Memo(ref.number))
+        return Opened(ref, head, ours[-1][0].id, ours[-1][1])
+
+    async def open(self, reading: Reading, title: str) -> Opened:
+        """Say that the review has begun, on the check run that is there or a new one."""
+        opened = self.found(reading)
+        if opened.id is not None and (opened.memo.sent or not _is_completed(reading, opened.id)):
+            return opened
+        status = {"status": "in_progress", "output": {"title": title, "summary": ""}}
+        if opened.id is not None:
+            await self._update(opened, opened.memo, status)
+            return opened
+        made = await self._create(opened, opened.memo, status)
+        return Opened(opened.ref, opened.head, made, opened.memo)
+
+    async def close(self, opened: Opened, review: Review) -> None:
+        """The outcome; in more than one call when there are more than fifty annotations."""
+        digest = _digest(review.annotations)
+        if opened.memo.sent and opened.memo.digest != digest:  # other findings than an earlier run told
+            opened = Opened(opened.ref, opened.head, None, Memo(opened.ref.number))
+        rest = review.annotations[opened.memo.sent :]
+        sent = opened.memo.sent
+        for start in range(0, max(len(rest), 1), MOST_ANNOTATIONS):
+            part = rest[start : start + MOST_ANNOTATIONS]
+            sent += len(part)
+            is_last = start + MOST_ANNOTATIONS >= len(rest)
+            body = {**_state(review, is_last=is_last), "output": _output(review, part)}
+            memo = Memo(opened.ref.number, sent, digest if sent else "")
+            if opened.id is None:
+                opened = Opened(opened.ref, opened.head, await self._create(opened, memo, body), memo)
+            else:
+                await self._update(opened, memo, body)
+
+    async def pass_head(self, installation_id: int, repository: str, head: str) -> None:
+        """Success on a head that is no pull request's, such as a merge group's."""
+        output = {"title": "Reviewed on its pull request", "summary": "A merge group brings nothing new."}
+        run = {"name": CHECK_NAME, "head_sha": head, "conclusion": "success", "status": "completed"}
+        path = f"/repos/{repository}/check-runs"
+        await self._github.write(installation_id, "POST", path, {**run, "output": output, **self._details})
+
+    async def _create(self, opened: Opened, memo: Memo, body: dict[str, Any]) -> int:
+        named = {"name": CHECK_NAME, "head_sha": opened.head, "external_id": str(memo), **self._details}
+        path = f"/repos/{opened.ref.repository}/check-runs"
+        answer = await self._github.write(opened.ref.installation_id, "POST", path, {**named, **body})
+        return int(answer.json()["id"])
+
+    async def _update(self, opened: Opened, memo: Memo, body: dict[str, Any]) -> None:
+        path = f"/repos/{opened.ref.repository}/check-runs/{opened.id}"
+        changes = {"external_id": str(memo), **body}
+        await self._github.write(opened.ref.installation_id, "PATCH", path, changes)
+
+
+def _is_completed(reading: Reading, identifier: int) -> bool:
+    return any(run.id == identifier and run.is_completed for run in reading.check_runs)
+
+
+def _memo(note: str) -> Memo | None:
+    number, _, rest = note.partition("/")
+    sent, _, digest = rest.partition("/")
+    return Memo(int(number), int(sent), digest) if number.isdigit() and sent.isdigit() else None
+
+
+def _state(review: Review, *, is_last: bool) -> dict[str, str]:
+    return {"conclusion": review.conclusion.value, "status": "completed"} if is_last else {"status": "in_progress"}
+
+
+def _output(review: Review, annotations: Sequence[Annotation]) -> dict[str, Any]:
+    output: dict[str, Any] = {
+        "title": review.title[:LONGEST_TITLE],
+        "summary": review.summary[:LONGEST_SUMMARY],
+    }
+    if annotations:
+        output["annotations"] = [_annotation(each) for each in annotations]
+    return output
+
+
+def _annotation(annotation: Annotation) -> dict[str, Any]:
+    return {
+        "path": annotation.path,
+        "start_line": annotation.start_line,
+        "end_line": annotation.end_line,
+        "annotation_level": annotation.level,
+        "title": annotation.title[:LONGEST_TITLE],
+        "message": annotation.message,
+    }
+
+
+def _digest(annotations: Sequence[Annotation]) -> str:
+    plain = json.dumps([_annotation(each) for each in annotations])
+    return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -1,0 +1,137 @@
+"""What a job does: read a pull request, have it analysed, say what there is to say
+
+Everything here may be begun again at any point: what is on GitHub already is read first, and not said twice.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from app import pipeline, relevance
+from app.analysts import AnalysisFailed, Analysts
+from app.events import GiveUp, MergeGroupRequested, RetryLater
+from app.github.check_run import CheckRuns
+from app.github.connection import GitHub
+from app.github.fetch import Fetcher, Reading
+from app.github.publish import Publisher
+from app.github.weather import Refused
+from app.pull_request import ChangedFile, PullRequest, PullRequestRef
+from app.review.comment import Review
+from app.review.find import FileReport, introduced_in
+from app.review.options import Options
+from app.settings import Settings
+from app.skip import reason_to_skip
+from app.store import Store
+from detectors import Skipped
+
+#: The operator has to mend the credentials; the job is kept.
+WITHOUT_KEY = 300.0
+
+log = structlog.get_logger("mlstaff.reviewer")
+
+
+class Reviewer:
+    """Does what events ask for. One for each process; call `close` at its end."""
+
+    def __init__(self, settings: Settings, store: Store, analysts: Analysts) -> None:
+        self._settings = settings
+        self._store = store
+        self._analysts = analysts
+        self._github: GitHub | None = None
+
+    async def close(self) -> None:
+        """Close the connections to GitHub."""
+        if self._github is not None:
+            await self._github.close()
+
+    async def review(self, ref: PullRequestRef, *, whole_files: bool = False) -> None:
+        """Review the newest head.
+
+        Raises:
+            RetryLater: it cannot be done now.
+            GiveUp: it can never be done.
+        """
+        async with self._conversation() as github:
+            github.check_queue(ref.installation_id)
+            await self._review(github, ref, whole_files=whole_files, is_asked=False)
+
+    async def pass_merge_group(self, group: MergeGroupRequested) -> None:
+        """Report success on a merge group's head: what is in it was reviewed before.
+
+        Raises:
+            RetryLater, GiveUp: as `review`.
+        """
+        async with self._conversation() as github:
+            await self._check_runs(github).pass_head(group.installation_id, group.repository, group.head_sha)
+
+    async def check_credentials(self) -> str:
+        """Why GitHub would not take our credentials, in plain words; empty when it does."""
+        try:
+            await self._connected().as_app("GET", "/app")
+        except (RetryLater, GiveUp, Refused) as error:
+            return str(error)
+        return ""
+
+    async def _review(self, github: GitHub, ref: PullRequestRef, *, whole_files: bool, is_asked: bool) -> Review:
+        fetcher = self._fetcher(github)
+        reading = await fetcher.read(ref)
+        pull_request, check_runs = reading.pull_request, self._check_runs(github)
+        skipped = "" if is_asked else reason_to_skip(pull_request)
+        decision = relevance.decide(pull_request.files)
+        if skipped or not decision.is_relevant:
+            review = pipeline.declined(skipped or decision.reason)
+            await check_runs.close(check_runs.found(reading), review)
+            return review
+        opened = await check_runs.open(reading, "Reviewing")
+        review = await self._reviewed(reading, whole_files=whole_files)
+        said = await Publisher(github, fetcher).post(reading, review)
+        await check_runs.close(opened, review)
+        log.info("reviewed", head=pull_request.head_sha, comments=said.comments, moved=said.moved)
+        return review
+
+    async def _reviewed(self, reading: Reading, *, whole_files: bool) -> Review:
+        pull_request = reading.pull_request
+        files = pipeline.to_analyse(pull_request.files)
+        reports = await asyncio.gather(*(self._report(pull_request, file, whole_files) for file in files))
+        options = Options(public_url=self._settings.public_url, said=reading.told)
+        return pipeline.review(pull_request, reports, options)
+
+    async def _report(self, pull_request: PullRequest, file: ChangedFile, whole_file: bool) -> FileReport:
+        try:
+            return await self._analysts.run(introduced_in, file, pull_request.repository_files, whole_file)
+        except AnalysisFailed as failed:
+            return FileReport(file.path, skipped=(Skipped(file.path, str(failed)),))
+
+    def _fetcher(self, github: GitHub) -> Fetcher:
+        return Fetcher(github, self._settings.app_id or 0)
+
+    def _check_runs(self, github: GitHub) -> CheckRuns:
+        return CheckRuns(github, self._settings.public_url)
+
+    def _connected(self) -> GitHub:
+        if self._github is None:
+            try:
+                self._github = GitHub(self._settings)
+            except ValueError as error:
+                raise RetryLater(WITHOUT_KEY, f"GitHub cannot be asked: {error}") from None
+        return self._github
+
+    @asynccontextmanager
+    async def _conversation(self) -> AsyncIterator[GitHub]:
+        """GitHub, with its refusals as the end of the job."""
+        try:
+            yield self._connected()
+        except Refused as refused:
+            raise _end_of_job(refused) from refused
+
+
+def _end_of_job(refused: Refused) -> Exception:
+    if refused.status == 401:
+        return RetryLater(WITHOUT_KEY, str(refused))
+    if refused.status in (404, 410, 451):
+        return GiveUp(f"the pull request, its repository or the installation is gone: {refused}")
+    if refused.status == 403:
+        return GiveUp(f"the installation does not allow this: {refused}")
+    return GiveUp(str(refused))
