@@ -44,13 +44,9 @@ FAMILIES = ("langchain_", "llama_index_", "torch_")
 """First parts that begin like this belong to a family of plug-ins."""
 
 AMBIGUOUS = {
-    "datasets": re.compile(
-        r"\b(?:load_dataset|load_from_disk|DatasetDict|IterableDataset|Dataset\.from_\w+)\b"
-    ),
+    "datasets": re.compile(r"\b(?:load_dataset|load_from_disk|DatasetDict|IterableDataset|Dataset\.from_\w+)\b"),
     "evaluate": re.compile(r"\bevaluate\.(?:load|combine|evaluator)\b"),
-    "haystack": re.compile(
-        r"\bhaystack\.(?:components|nodes|document_stores)\b|\bimport (?:Pipeline|Document)\b"
-    ),
+    "haystack": re.compile(r"\bhaystack\.(?:components|nodes|document_stores)\b|\bimport (?:Pipeline|Document)\b"),
 }
 """Names that projects also give modules of their own (or Django its search), and what tells."""
 

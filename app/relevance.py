@@ -19,9 +19,7 @@ _IMPORT = re.compile(
     re.M,
 )
 _DYNAMIC_IMPORT = re.compile(r"\b(?:import_module|importorskip|__import__)\([ \t]*[\"']([\w.]+)[\"']")
-_DESIGN_PATH = re.compile(
-    r"(?:^|[/_\-. ])(?:designs?|rfcs?|adrs?|proposals?|architecture|decisions?)(?:[/_\-. ]|$)"
-)
+_DESIGN_PATH = re.compile(r"(?:^|[/_\-. ])(?:designs?|rfcs?|adrs?|proposals?|architecture|decisions?)(?:[/_\-. ]|$)")
 _DESIGN_HEADING = re.compile(
     r"^#{1,3}[^\n]*\b(?:design|rfc|proposal|goals|non-goals|alternatives considered|open questions)\b",
     re.M | re.I,

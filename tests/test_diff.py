@@ -16,7 +16,7 @@ def git_diff(folder: Path, base: bytes, head: bytes, *options: str) -> str:
     (folder / "base").write_bytes(base)
     (folder / "head").write_bytes(head)
     command = ["git", "diff", "--no-index", "--text", "--no-color", *options, "base", "head"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)  # noqa: S607
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     return done.stdout.decode()
 
 
@@ -30,9 +30,7 @@ TEXT = st.text(alphabet="ab\n\r\x0b\x0c\x85\u2028\t -+@\\é", max_size=40)
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(base=TEXT, head=TEXT, context=st.integers(0, 3))
-def test_the_diff_applied_backwards_to_the_head_is_the_base(
-    tmp_path: Path, base: str, head: str, context: int
-) -> None:
+def test_the_diff_applied_backwards_to_the_head_is_the_base(tmp_path: Path, base: str, head: str, context: int) -> None:
     diff = git_diff(tmp_path, base.encode(), head.encode(), f"-U{context}")
     if base == head:
         assert diff == ""
@@ -121,9 +119,7 @@ def test_a_broken_file_is_named_and_the_rest_kept() -> None:
 
 
 def test_a_broken_plain_diff_does_not_hide_the_next_file() -> None:
-    first, second = parse(
-        "--- a.py\n+++ a.py\n@@ -1,2 +1 @@\n x\n*\n--- b.py\n+++ b.py\n@@ -1 +1 @@\n-x\n+y\n"
-    )
+    first, second = parse("--- a.py\n+++ a.py\n@@ -1,2 +1 @@\n x\n*\n--- b.py\n+++ b.py\n@@ -1 +1 @@\n-x\n+y\n")
 
     assert first.unread
     assert (second.path, second.unread) == ("b.py", "")
@@ -209,9 +205,7 @@ def test_a_patch_of_the_files_list() -> None:
         parse_patch("nonsense")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "\n", "hello", "@@ -1 +1 @@\n-a\n+b\n", "diff --git \n", "--- \n+++ \n"]
-)
+@pytest.mark.parametrize("text", ["", "\n", "hello", "@@ -1 +1 @@\n-a\n+b\n", "diff --git \n", "--- \n+++ \n"])
 def test_no_diff_has_no_files(text: str) -> None:
     assert parse(text) == ()
 

@@ -66,6 +66,12 @@ def introduced_in(file: ChangedFile, repository_files: Mapping[str, str], whole_
     return FileReport(file.path, new, head.skipped)
 
 
+def found_in(text: str, path: str, repository_files: Mapping[str, str]) -> FileReport:
+    """Everything found in a whole file, outside of any change."""
+    analysis = _analyse(text, path, Snapshot(repository_files))
+    return FileReport(path, analysis.findings, analysis.skipped)
+
+
 def _analyse(text: str, path: str, repository: Snapshot) -> Analysis:
     if _LONE_CARRIAGE_RETURN.search(text):
         reason = "it has carriage returns inside its lines, so Python and git count them differently"

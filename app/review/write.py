@@ -4,8 +4,7 @@ GitHub's limits: 65,536 characters for a body, 65,535 for a check run's summary 
 https://docs.github.com/rest/checks/runs#create-a-check-run
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -18,6 +17,7 @@ from app.review.fingerprint import marker, review_marker
 from app.review.markdown import cell, code_span, fence, prose
 from app.review.options import Options
 from app.review.place import Place
+from app.review.tally import counts
 from detectors import Edit, Finding, Skipped, Tier
 
 _ROOM = 60_000
@@ -26,8 +26,6 @@ _LONGEST_EXCERPT = 4_000
 _LONGEST_SUGGESTION = 10_000
 _LONGEST_MESSAGE = 2_000
 _LEVELS = {Tier.BUG: "failure", Tier.RISK: "warning", Tier.ADVICE: "notice"}
-_PLURALS = {Tier.BUG: "bugs", Tier.RISK: "risks", Tier.ADVICE: "pieces of advice"}
-_SINGULARS = {Tier.BUG: "bug", Tier.RISK: "risk", Tier.ADVICE: "piece of advice"}
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parents[2] / "templates"),
@@ -36,17 +34,6 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-
-
-def counts(findings: Iterable[Finding]) -> str:
-    """`2 bugs and 1 risk`; empty where there is nothing."""
-    of_tier = Counter(finding.tier for finding in findings)
-    parts = [
-        f"{of_tier[tier]} {_SINGULARS[tier] if of_tier[tier] == 1 else _PLURALS[tier]}"
-        for tier in Tier
-        if of_tier[tier]
-    ]
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def comment(remark: Remark, options: Options) -> Comment:
@@ -72,9 +59,9 @@ def comment_body(finding: Finding, fingerprint: str, options: Options, place: Pl
     """The Markdown of a comment: what the author's lines do, the same lines mended, how to silence it."""
     is_elsewhere = place.side is Side.LEFT or not _covers(place, finding.line, suggestion)
     return _TEMPLATES.get_template("comment.md.j2").render(
-        message=_sentence(finding.message, has_code=bool(finding.bad)),
-        bad=_excerpt(finding.bad),
-        good=_excerpt(finding.good),
+        message=sentence(finding.message, has_code=bool(finding.bad)),
+        bad=excerpt(finding.bad),
+        good=excerpt(finding.good),
         line=finding.line if is_elsewhere else None,
         suggestion=None if suggestion is None else fence(suggestion.text or "", "suggestion"),
         rule=finding.rule,
@@ -90,15 +77,16 @@ def _covers(place: Place, line: int, suggestion: Edit | None) -> bool:
     return first - near <= line <= place.line + near
 
 
-def _sentence(message: str, *, has_code: bool) -> str:
+def sentence(message: str, *, has_code: bool) -> str:
+    """The message as Markdown; one sentence ahead of code ends in a colon."""
     message = shortened(message.strip(), _LONGEST_MESSAGE)
     if has_code and ". " not in message:
         message = message.rstrip(".:") + ":"
     return prose(message)
 
 
-def _excerpt(code: str) -> str:
-    """The code as a fenced block; empty where there is none. Cut at a line, long lines shortened."""
+def excerpt(code: str) -> str:
+    """Code as a fenced block; empty where there is none. Cut at a line, long lines shortened."""
     kept = []
     room = _LONGEST_EXCERPT
     for line in code.replace("\r", "").strip("\n").split("\n"):

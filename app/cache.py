@@ -1,0 +1,87 @@
+"""What was found in a text, kept on disk: by the text, its path, the detectors and the Python that parsed it."""
+
+import hashlib
+import json
+import sqlite3
+import sys
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import detectors
+from app.review.find import FileReport
+from detectors import Edit, Finding, Related, Skipped, Tier
+
+_ENTRIES = 200_000
+"""More than that and the oldest go."""
+
+
+@cache
+def rule_set_version() -> str:
+    """A hash over the source of all detectors and their engine, and the version of Python."""
+    digest = hashlib.sha256(sys.version.encode())
+    (folder,) = detectors.__path__
+    for path in sorted(Path(folder).rglob("*.py")):
+        digest.update(path.as_posix().encode("utf-8", "replace"))
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def key(path: str, text: str) -> str:
+    """What an entry is found by; detectors may judge by the path, so it is part of it."""
+    content = "\0".join((rule_set_version(), path, text))
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Cache:
+    """Reports in one SQLite file, shared by processes; one that cannot be opened or is broken holds nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "reports.sqlite"
+        self._folder = folder
+
+    def read(self, keys: Iterable[str]) -> dict[str, FileReport]:
+        """The reports there are for these keys."""
+        found: dict[str, FileReport] = {}
+        try:
+            with closing(self._open()) as database:
+                for each in keys:
+                    row = database.execute("SELECT report FROM reports WHERE key = ?", (each,)).fetchone()
+                    if row is not None:
+                        found[each] = _report(json.loads(row[0]))
+        except (sqlite3.Error, OSError, ValueError, KeyError, TypeError):
+            return {}
+        return found
+
+    def write(self, reports: Iterable[tuple[str, FileReport]]) -> None:
+        """Keep these reports; a cache that cannot be written to is left alone."""
+        rows = [(each, json.dumps(asdict(report))) for each, report in reports]
+        try:
+            with closing(self._open()) as database, database:
+                database.executemany("INSERT OR REPLACE INTO reports (key, report) VALUES (?, ?)", rows)
+                database.execute("DELETE FROM reports WHERE rowid <= (SELECT max(rowid) FROM reports) - ?", (_ENTRIES,))
+        except (sqlite3.Error, OSError):
+            return
+
+    def _open(self) -> sqlite3.Connection:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(self._file, timeout=5)
+        database.execute("CREATE TABLE IF NOT EXISTS reports (key TEXT PRIMARY KEY, report TEXT NOT NULL)")
+        return database
+
+
+def _report(entry: dict[str, Any]) -> FileReport:
+    return FileReport(
+        entry["path"],
+        tuple(_finding(each) for each in entry["findings"]),
+        tuple(Skipped(**each) for each in entry["skipped"]),
+    )
+
+
+def _finding(values: dict[str, Any]) -> Finding:
+    fix = tuple(Edit(**each) for each in values.pop("fix"))
+    related = tuple(Related(**each) for each in values.pop("related"))
+    return Finding(**values | {"tier": Tier(values["tier"]), "fix": fix, "related": related})

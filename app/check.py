@@ -1,0 +1,78 @@
+"""Whole files, outside of any change: many at once, over all cores, remembered on disk."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.cache import Cache, key
+from app.review.find import FileReport, found_in
+from app.sources import UnreadableSource, source_files, source_text
+from detectors import Skipped
+
+_CHUNK = 16
+_WORTH_A_POOL = 32
+"""Starting processes costs more than so many files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that was read; `path` as it is shown."""
+
+    path: str
+    text: str
+
+
+def check(paths: Iterable[Path], *, jobs: int, cache: Cache | None) -> tuple[FileReport, ...]:
+    """The reports of every Python file under the paths, in order; `jobs` processes where it pays."""
+    reports: dict[str, FileReport] = {}
+    sources: dict[str, Source] = {}
+    for file in source_files(paths):
+        path = file.as_posix()
+        try:
+            sources[path] = Source(path, source_text(file))
+        except UnreadableSource as reason:
+            reports[path] = FileReport(path, skipped=(Skipped(path, str(reason)),))
+    keys = {source.path: key(source.path, source.text) for source in sources.values()} if cache else {}
+    known = cache.read(keys.values()) if cache else {}
+    missing = [source for source in sources.values() if keys.get(source.path) not in known]
+    found = {report.path: report for report in analysed(missing, jobs=jobs)}
+    if cache:
+        cache.write((keys[path], report) for path, report in found.items())
+    reports |= {path: known[name] for path, name in keys.items() if name in known} | found
+    return tuple(reports[path] for path in sorted(reports))
+
+
+def analysed(sources: Sequence[Source], *, jobs: int) -> Iterator[FileReport]:
+    """A report for each source. A source that ends its process (out of memory, a stack overflow) is named and
+    costs no other its report."""
+    if jobs < 2 or len(sources) < _WORTH_A_POOL:
+        yield from _analyse_all(sources)
+        return
+    chunks = [sources[start : start + _CHUNK] for start in range(0, len(sources), _CHUNK)]
+    with ProcessPoolExecutor(jobs) as pool:
+        pending = [(chunk, pool.submit(_analyse_all, chunk)) for chunk in chunks]
+        lost = [chunk for chunk, future in pending if isinstance(future.exception(), BrokenProcessPool)]
+        for _, future in pending:
+            yield from _done(future)
+    for chunk in lost:
+        for source in chunk:
+            yield _analyse_alone(source)
+
+
+def _done(future: Future[list[FileReport]]) -> list[FileReport]:
+    return [] if isinstance(future.exception(), BrokenProcessPool) else future.result()
+
+
+def _analyse_all(sources: Sequence[Source]) -> list[FileReport]:
+    return [found_in(source.text, source.path, {}) for source in sources]
+
+
+def _analyse_alone(source: Source) -> FileReport:
+    with ProcessPoolExecutor(1) as pool:
+        try:
+            return pool.submit(found_in, source.text, source.path, {}).result()
+        except BrokenProcessPool:
+            reason = "its analysis ended the process, perhaps for want of memory"
+            return FileReport(source.path, skipped=(Skipped(source.path, reason),))
