@@ -201,13 +201,13 @@ def test_permission_has_four_words_for_six_roles(
     assert (shown["permission"], shown["role_name"]) == (permission, role)
 
 
-def test_an_author_without_a_role_has_no_permission(github: Simulator, repository: HostedRepository) -> None:
+def test_an_author_has_no_more_than_read_permission(github: Simulator, repository: HostedRepository) -> None:
     pull = repository.open_pull_request({"b.py": "1\n"}, author="passer-by")
     integration = GithubIntegration(auth=Auth.AppAuth(github.app.id, github.app.private_key), base_url=github.url)
     client = integration.get_github_for_installation(github.installation_on("octo-org").id)
     found = client.get_repo(repository.full_name)
     assert found.get_pull(pull.number).raw_data["author_association"] == "CONTRIBUTOR"
-    assert found.get_collaborator_permission("passer-by") == "none"
+    assert found.get_collaborator_permission("passer-by") == "read"
     with pytest.raises(GithubException, match="404"):
         found.get_collaborator_permission("nobody-at-all")
 

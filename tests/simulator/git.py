@@ -94,7 +94,7 @@ class GitRepository:
     @classmethod
     def create(cls, path: Path, *, objects_of: Path | None = None) -> "GitRepository":
         """A new bare repository at `path`, able to read the objects of an existing one without a copy."""
-        _run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(path)])
+        _run(["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(path)])
         if objects_of is not None:
             common = _run(["git", "-C", str(objects_of), "rev-parse", "--git-common-dir"]).decode().strip()
             objects = (objects_of / common / "objects").resolve()

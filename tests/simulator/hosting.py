@@ -122,6 +122,7 @@ class HostedRepository:
         world, repository = self._world, self.repository
         now, number = world.clock.stamp(), max(repository.pull_requests, default=0) + 1
         who = world.account(author)
+        repository.roles.setdefault(who.login, "read")  # or they could not have opened it
         source = self._fork(who) if fork else repository
         ref = f"change-{number}"
         source.branches[ref] = head
