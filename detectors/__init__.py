@@ -18,19 +18,30 @@ from detectors._engine.finding import (
     introduced,
 )
 from detectors._engine.flow import Event, Flow
-from detectors._engine.libraries import Kind
-from detectors._engine.loops import TrainingStep
+from detectors._engine.libraries import Kind, kind_suggested_by
+from detectors._engine.loops import TrainingStep, common_loop
+from detectors._engine.mend import Change
+from detectors._engine.passes import DISCRETE, EVALUATION, EvaluationPass, covers
+from detectors._engine.tree import Function, Loop
+from detectors._engine.messages import is_built, lazy_form, placeholders
+from detectors._engine.values import last_name
 
 __all__ = [
+    "DISCRETE",
+    "EVALUATION",
     "Act",
     "Analysis",
+    "Change",
     "Code",
     "Detector",
     "Edit",
+    "EvaluationPass",
     "Event",
     "Finding",
     "Flow",
+    "Function",
     "Kind",
+    "Loop",
     "Page",
     "Problem",
     "Region",
@@ -41,5 +52,12 @@ __all__ = [
     "all_detectors",
     "analyse",
     "apply_edits",
+    "common_loop",
+    "covers",
     "introduced",
+    "is_built",
+    "kind_suggested_by",
+    "last_name",
+    "lazy_form",
+    "placeholders",
 ]

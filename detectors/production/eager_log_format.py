@@ -1,0 +1,102 @@
+"""A log message is formatted before the logger knows whether to write it
+
+An f-string, `%`, `.format` or `+` builds the text on every call, also where the level is off, and every message
+becomes a different one for tools that group by template. Given as arguments, the values are formatted only when
+the record is written. In a training step this costs time every batch, and formatting a GPU tensor makes the host
+wait for it.
+
+❌
+```python
+import logging
+
+logger = logging.getLogger(__name__)
+
+
+def load(path, rows):
+    logger.info(f"read {len(rows)} rows from {path}")  # ❌
+```
+
+✅
+```python
+import logging
+
+logger = logging.getLogger(__name__)
+
+
+def load(path, rows):
+    logger.info("read %s rows from %s", len(rows), path)
+```
+
+https://docs.python.org/3/howto/logging.html#optimization
+https://docs.python.org/3/library/logging.html#logging.Logger.debug
+"""
+
+import ast
+from collections.abc import Iterator
+
+from detectors import Code, Problem, Tier, is_built, lazy_form
+
+TIER = Tier.ADVICE
+WORDS = ("log", "debug(|info(|warning(|warn(|error(|exception(|critical(|fatal(|.log(")
+
+_LEVELS = ("debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log")
+_ROUTINE = ("debug", "info", "log")
+_MODULES = ("logging", "absl.logging", "transformers.utils.logging")
+_MADE_BY = (
+    "logging.getLogger", "logging.Logger", "absl.logging", "accelerate.logging.get_logger",
+    "transformers.utils.logging.get_logger", "datasets.utils.logging.get_logger", "diffusers.utils.logging.get_logger",
+    "multiprocessing.get_logger", "celery.utils.log.get_task_logger", "distributed.worker.logger",
+)  # fmt: skip
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """Logger calls whose message is put together in place."""
+    if code.is_test:
+        return
+    for call in code.method_calls(*_LEVELS):
+        assert isinstance(call.func, ast.Attribute)
+        position = 1 if call.func.attr == "log" else 0
+        message = call.args[position] if len(call.args) > position else None
+        if message is None or not is_built(message) or not _is_logger(code, call.func.value) or _is_asked(code, call):
+            continue
+        lazy = lazy_form(message, code.source) if len(call.args) == position + 1 else None
+        often = _repeats(code, call) if call.func.attr in _ROUTINE else ""
+        yield code.problem(
+            call,
+            f"`{code.name(call.func)}` gets a finished text: it is built {often or 'even where the level is off'}, "
+            "and each message is a template of its own.",
+            fix=[code.source.replace(message, lazy.text)] if lazy is not None else [],
+            tier=Tier.RISK if often else None,
+        )
+
+
+def _is_logger(code: Code, node: ast.expr) -> bool:
+    """Whether it is a logger that formats `%` templates: the standard library's, or one made of it."""
+    if code.origin(node) in _MODULES:
+        return True
+    values = code.values.of(node)
+    return all(each.origin in _MADE_BY or _is_relative(each.origin) for each in values)
+
+
+def _is_relative(origin: str | None) -> bool:
+    """A package's own `logging.get_logger`, as the Hugging Face libraries have it."""
+    return origin is not None and origin.startswith(".") and origin.endswith(".logging.get_logger")
+
+
+def _is_asked(code: Code, call: ast.Call) -> bool:
+    """Whether the level is looked at first."""
+    tests = [each.test for each in code.tree.ancestors(call) if isinstance(each, ast.If)]
+    return any("isEnabledFor" in ast.unparse(each) or "getEffectiveLevel" in ast.unparse(each) for each in tests)
+
+
+def _repeats(code: Code, call: ast.Call) -> str:
+    """How often the call runs, where that is every training step or every request to a model."""
+    below: ast.AST = call
+    loops = {id(each.loop) for each in code.training_steps} if "backward" in code.text else set()
+    for above in code.tree.ancestors(call):
+        if isinstance(above, (ast.If, ast.ExceptHandler, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            break
+        if id(above) in loops and below in getattr(above, "body", []):
+            return "in every training step"
+        below = above
+    return ""

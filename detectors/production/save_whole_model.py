@@ -1,0 +1,102 @@
+"""The whole model is pickled instead of its weights
+
+`torch.save(model)` pickles the class by its import path next to the weights. Renaming a file, moving the class or
+another torch version makes the checkpoint unreadable, and loading it needs `weights_only=False`, which runs
+whatever code the file holds. A `state_dict()` is tensors only.
+
+❌
+```python
+import torch
+
+model = torch.nn.Linear(10, 2)
+torch.save(model, "model.pt")  # ❌
+```
+
+✅
+```python
+import torch
+
+model = torch.nn.Linear(10, 2)
+torch.save(model.state_dict(), "model.pt")
+```
+
+https://docs.pytorch.org/docs/stable/notes/serialization.html#saving-and-loading-torch-nn-modules
+https://docs.pytorch.org/tutorials/beginner/saving_loading_models.html
+"""
+
+import ast
+from collections.abc import Iterator
+
+from detectors import Code, Kind, Problem, Tier, kind_suggested_by, last_name
+
+TIER = Tier.RISK
+WORDS = ("torch", "save(")
+
+_ONLY_MODELS_HAVE = frozenset(
+    ["parameters", "named_parameters", "named_modules", "state_dict", "load_state_dict", "eval", "train", "zero_grad"]
+)
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """`torch.save` of something that is a module, or holds one."""
+    if code.is_test:
+        return
+    for call in code.calls("torch.save"):
+        saved = code.argument(call, "obj", 0)
+        target = code.argument(call, "f", 1)
+        if saved is None or _is_memory(code, target):
+            continue
+        for model in _models(code, saved):
+            name = code.name(model)
+            change = code.source.replace(model, f"{code.source.of(model)}.state_dict()")
+            loads = _whole_loads(code)
+            yield code.problem(
+                call,
+                f"`{name}` is pickled whole: the file can only be read where its class has the same import path, "
+                f"and reading it needs `weights_only=False`. Save `{name}.state_dict()`.",
+                fix=[] if loads else [change],
+                mend=[change],
+                related=[(each, "reads a whole model back") for each in loads],
+            )
+
+
+def _models(code: Code, saved: ast.expr) -> list[ast.expr]:
+    """The modules an expression is or holds; empty where it can be anything else."""
+    parts = [saved]
+    if isinstance(saved, ast.Name) and isinstance(code.values.only(saved).node, ast.Dict):
+        return []
+    if isinstance(saved, ast.Dict):
+        parts = saved.values
+    elif isinstance(saved, (ast.List, ast.Tuple)):
+        parts = saved.elts
+    return [each for each in parts if isinstance(each, (ast.Name, ast.Attribute)) and _is_model(code, each)]
+
+
+def _is_model(code: Code, node: ast.expr) -> bool:
+    values = code.values.of(node)
+    if any(each.kind is Kind.MODEL for each in values):
+        return all(each.kind in (Kind.MODEL, Kind.UNKNOWN) and "torch.jit" not in str(each.origin) for each in values)
+    if kind_suggested_by(last_name(node)) is not Kind.MODEL or any(each.origin in _NOT_MODELS for each in values):
+        return False
+    return any(
+        call.func.attr in _ONLY_MODELS_HAVE and last_name(call.func.value) == last_name(node)  # type: ignore[attr-defined]
+        for call in code.method_calls(*_ONLY_MODELS_HAVE)
+    )
+
+
+_NOT_MODELS = ("builtins.dict", "builtins.list", "builtins.tuple", "collections.OrderedDict")
+
+
+def _is_memory(code: Code, target: ast.expr | None) -> bool:
+    """Whether the file is a buffer: a copy or a transfer, nothing that is kept."""
+    return any(each.origin in ("io.BytesIO", "tempfile.TemporaryFile") for each in code.values.of(target))
+
+
+def _whole_loads(code: Code) -> list[ast.Call]:
+    """`torch.load` calls of this file that would have to change with the save."""
+    return [each for each in code.calls("torch.load") if not _loads_weights(code, each)]
+
+
+def _loads_weights(code: Code, call: ast.Call) -> bool:
+    only = code.argument(call, "weights_only")
+    return (isinstance(only, ast.Constant) and only.value is True) or "state" in ast.unparse(code.tree.statement(call))
