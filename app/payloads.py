@@ -1,4 +1,4 @@
-"""The parts of GitHub's webhook payloads that we read; unknown fields are skipped, so new ones never break us.
+"""The parts of GitHub's payloads that we read; unknown fields are skipped, so that new ones never break us.
 
 https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """

@@ -203,3 +203,6 @@ _READERS: dict[str, Callable[[bytes, str], Event]] = {
     "merge_group.checks_requested": _merge_group,
     "ping": _ping,
 }
+
+KNOWN_EVENTS = frozenset(name.partition(".")[0] for name in _READERS)
+"""The names that are safe as a label of metrics."""

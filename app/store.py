@@ -1,0 +1,131 @@
+"""What outlives a process: one Redis or Valkey server, by the little we ask of it.
+
+Everything here may be lost without a wrong comment on GitHub: our comments are their own memory. What must
+not be lost is a request between its 202 and its end, so the server needs an append-only file (see
+`app.embedded`). The only module that imports redis.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.commands.core import AsyncScript
+from redis.exceptions import BusyLoadingError, ConnectionError, RedisError, TimeoutError
+
+from app.pull_request import PullRequestRef
+
+PREFIX = "mlstaff:"
+DAY = 24 * 60 * 60
+FINISHED_SECONDS = 7 * DAY
+"""GitHub keeps deliveries 3 days, Enterprise Server 7: for as long somebody may press *Redeliver*."""
+NOTE_SECONDS = 90 * DAY
+CONNECTIONS = 32
+
+Unavailable = RedisError
+"""What every method raises when the server cannot be reached, for longer than a restart takes, or refuses."""
+
+
+def key(*parts: object) -> str:
+    """The full name of a key of ours."""
+    return PREFIX + ":".join(str(part) for part in parts)
+
+
+class Script:
+    """A piece of Lua that the server runs as one step."""
+
+    def __init__(self, script: AsyncScript) -> None:
+        self._script = script
+
+    async def __call__(self, keys: Sequence[str], *arguments: str | int | float) -> list[str]:
+        """Runs it; the answer, a list of strings and numbers, comes back as strings."""
+        answer = await self._script(keys=list(keys), args=list(arguments))
+        return [part.decode() if isinstance(part, bytes) else str(part) for part in answer]
+
+
+class Store:
+    """A connection pool to the server, and what we keep there.
+
+    Calls are repeated for about three seconds while the server restarts; everything sent may be sent twice.
+    """
+
+    def __init__(self, url: str) -> None:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS,
+            timeout=5,
+            socket_connect_timeout=2,
+            socket_timeout=5,
+            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=8),
+            retry_on_error=[ConnectionError, TimeoutError, BusyLoadingError],
+        )
+        # Any: redis' own annotations are unions over sync, async and decoded answers. Ours are typed below.
+        self.redis: Any = Redis.from_pool(pool)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.redis.aclose()
+
+    def script(self, lua: str) -> Script:
+        """A script ready to be called; the server compiles it once."""
+        return Script(self.redis.register_script(lua))
+
+    async def is_reachable(self) -> bool:
+        """Whether the server answers now: asked once, within a second."""
+        try:
+            async with asyncio.timeout(1):
+                return bool(await self.redis.ping())
+        except (Unavailable, TimeoutError):
+            return False
+
+    async def get(self, name: str) -> bytes | None:
+        """What was last set under this name, while it lasts."""
+        value: bytes | None = await self.redis.get(key("cache", name))
+        return value
+
+    async def set(self, name: str, value: bytes, *, seconds: float) -> None:
+        """Keeps a value for `seconds`, or until the server needs the room."""
+        await self.redis.set(key("cache", name), value, px=max(1, int(seconds * 1000)))
+
+    async def forget(self, name: str) -> None:
+        """Drops what was set under this name."""
+        await self.redis.delete(key("cache", name))
+
+    async def notes(self, ref: PullRequestRef) -> dict[str, str]:
+        """What was noted of a pull request (paused, ignored rules, ...); empty when nothing was."""
+        fields: dict[bytes, bytes] = await self.redis.hgetall(_notes_key(ref))
+        return {name.decode(): value.decode() for name, value in fields.items()}
+
+    async def note(self, ref: PullRequestRef, notes: Mapping[str, str]) -> None:
+        """Adds to what is noted of a pull request; kept 90 days after the last note."""
+        async with self.redis.pipeline(transaction=True) as pipeline:
+            pipeline.hset(_notes_key(ref), mapping=dict(notes))
+            pipeline.expire(_notes_key(ref), NOTE_SECONDS)
+            await pipeline.execute()
+
+    async def forget_note(self, ref: PullRequestRef, *names: str) -> None:
+        """Takes notes of a pull request back."""
+        await self.redis.hdel(_notes_key(ref), *names)
+
+    async def report(self, process: str, text: str, *, seconds: float) -> None:
+        """Leaves the metrics of a process that serves no page, as Prometheus' text, for one that does."""
+        await self.redis.set(key("metrics", process), text, px=int(seconds * 1000))
+
+    async def reports(self) -> dict[str, str]:
+        """The metrics that processes left and that have not expired, by process."""
+        names = [name async for name in self.redis.scan_iter(match=key("metrics", "*"), count=1000)]
+        if not names:
+            return {}
+        texts = await self.redis.mget(names)
+        prefix = len(key("metrics", ""))
+        return {
+            name.decode()[prefix:]: text.decode() for name, text in zip(names, texts, strict=True) if text is not None
+        }
+
+
+def _notes_key(ref: PullRequestRef) -> str:
+    return key("notes", ref.repository_id, ref.number)
