@@ -22,11 +22,15 @@ from detectors._engine.libraries import Kind, kind_suggested_by
 from detectors._engine.loops import TrainingStep, common_loop
 from detectors._engine.mend import Change
 from detectors._engine.passes import DISCRETE, EVALUATION, EvaluationPass, covers
+from detectors._engine.ranks import speaks_of_distribution, speaks_of_ranks
+from detectors._engine.tensors import Graph
 from detectors._engine.tree import Function, Loop
 from detectors._engine.messages import is_built, lazy_form, placeholders
 from detectors._engine.values import last_name
 
 __all__ = [
+    "speaks_of_ranks",
+    "speaks_of_distribution",
     "DISCRETE",
     "EVALUATION",
     "Act",
@@ -39,6 +43,7 @@ __all__ = [
     "Event",
     "Finding",
     "Flow",
+    "Graph",
     "Function",
     "Kind",
     "Loop",

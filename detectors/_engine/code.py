@@ -11,10 +11,16 @@ from detectors._engine.build import flows_of
 from detectors._engine.events import Actions
 from detectors._engine.finding import Finding, Related, Tier
 from detectors._engine.flow import Flow
+from detectors._engine.frameworks import owning_framework
 from detectors._engine.libraries import Kind
 from detectors._engine.loops import TrainingStep, training_steps
 from detectors._engine.mend import Change, Source
 from detectors._engine.names import Names
+from detectors._engine.provenance import Provenance
+from detectors._engine.splits import Splits
+from detectors._engine.passes import Passes
+from detectors._engine.ranks import Ranks
+from detectors._engine.tensors import Tensors
 from detectors._engine.tree import FUNCTIONS, Function, Loop, Tree
 from detectors._engine.values import Values, last_name
 
@@ -99,6 +105,35 @@ class Code:
     def training_steps(self) -> list[TrainingStep]:
         """Every optimizer step that repeats in a loop with the backward calls that feed it."""
         return list(training_steps(self.flows))
+
+    @cached_property
+    def passes(self) -> Passes:
+        """Which forward calls train and which evaluate, and in which mode."""
+        return Passes(self.tree, self.names, self.values, self.flows)
+
+    def framework(self, node: ast.AST) -> str:
+        """The framework's class that the class around the node derives from, "" where this file drives its own loop."""
+        return owning_framework(self.tree, self.values, node)
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Where data comes from."""
+        return Provenance(self.tree, self.names, self.values)
+
+    @cached_property
+    def splits(self) -> Splits:
+        """Where data is divided into train, validation and test parts."""
+        return Splits(self.tree, self.names, self.values, self.provenance)
+
+    @cached_property
+    def tensors(self) -> Tensors:
+        """What expressions hold of the autograd graph."""
+        return Tensors(self.tree, self.names, self.values, self.actions)
+
+    @cached_property
+    def ranks(self) -> Ranks:
+        """Process groups, collectives and rank guards."""
+        return Ranks(self.tree, self.names, self.values)
 
     @cached_property
     def packages(self) -> frozenset[str]:
