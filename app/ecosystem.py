@@ -50,10 +50,19 @@ AMBIGUOUS = {
 }
 """Names that projects also give modules of their own (or Django its search), and what tells."""
 
-IDIOMS = re.compile(
-    r"\.backward\(|\.zero_grad\(|\bno_grad\(|\binference_mode\(|\bnn\.(?:Module|Linear|Parameter)\b"
-    r"|\.from_pretrained\(|\.load_state_dict\(|\.state_dict\(\)|\bDataLoader\(|\btrain_test_split\("
-    r"|\.fit_transform\(|\boptimizer\.step\("
+IDIOMS = (
+    ".backward(",
+    ".zero_grad(",
+    "no_grad(",
+    "inference_mode(",
+    "nn.Module",
+    ".from_pretrained(",
+    ".load_state_dict(",
+    ".state_dict()",
+    "DataLoader(",
+    "train_test_split(",
+    ".fit_transform(",
+    "optimizer.step(",
 )
 """Calls that only ML code makes: for files that import the library through their own project."""
 

@@ -115,9 +115,9 @@ def _python(text: str, _path: str) -> str:
     for module in sorted(modules):
         if _is_of_the_field(module, text):
             return f"imports {module}"
-    idiom = IDIOMS.search(text)
+    idiom = next((each for each in IDIOMS if each in text), "")
     if idiom:
-        return f"uses `{idiom[0].strip('.')}`"
+        return f"uses `{idiom.strip('.()')}`"
     if {"pandas", "polars", "numpy"} & {module.partition(".")[0] for module in modules}:
         fed = FEEDS_MODEL.search(text)
         return f"prepares data for a model (`{fed[0]}`)" if fed else ""

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from app.review.bullets import rule_link, unreviewed
+from app.review.excerpt import excerpt, sentence
 from app.review.find import FileReport
 from app.review.markdown import code_span
 from app.review.options import Options
 from app.review.tally import counts
-from app.review.write import excerpt, sentence
 from detectors import Finding
 
 

@@ -13,6 +13,7 @@ from app.pull_request import Side
 from app.review.budget import Remark, Shares
 from app.review.bullets import Entry, cut, grouped, listed, rule_link, shortened, unreviewed
 from app.review.comment import Annotation, Comment, Conclusion
+from app.review.excerpt import excerpt, sentence
 from app.review.fingerprint import marker, review_marker
 from app.review.markdown import cell, code_span, fence, prose
 from app.review.options import Options
@@ -22,7 +23,6 @@ from detectors import Edit, Finding, Skipped, Tier
 
 _ROOM = 60_000
 """Characters of a body that its lists may take; the rest is for the headings."""
-_LONGEST_EXCERPT = 4_000
 _LONGEST_SUGGESTION = 10_000
 _LONGEST_MESSAGE = 2_000
 _LEVELS = {Tier.BUG: "failure", Tier.RISK: "warning", Tier.ADVICE: "notice"}
@@ -75,27 +75,6 @@ def _covers(place: Place, line: int, suggestion: Edit | None) -> bool:
     first = place.start_line or place.line
     near = 3 if suggestion else 0  # a suggestion may add its line just above or below the finding
     return first - near <= line <= place.line + near
-
-
-def sentence(message: str, *, has_code: bool) -> str:
-    """The message as Markdown; one sentence ahead of code ends in a colon."""
-    message = shortened(message.strip(), _LONGEST_MESSAGE)
-    if has_code and ". " not in message:
-        message = message.rstrip(".:") + ":"
-    return prose(message)
-
-
-def excerpt(code: str) -> str:
-    """Code as a fenced block; empty where there is none. Cut at a line, long lines shortened."""
-    kept = []
-    room = _LONGEST_EXCERPT
-    for line in code.replace("\r", "").strip("\n").split("\n"):
-        room -= min(len(line), 400) + 1
-        if room < 0:
-            kept.append("...")
-            break
-        kept.append(shortened(line, 400))
-    return fence("\n".join(kept), "python") if code.strip() else ""
 
 
 def body(shares: Shares, skipped: Sequence[Skipped], head_sha: str, options: Options) -> str:
