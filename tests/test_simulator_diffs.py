@@ -209,3 +209,9 @@ def test_a_conditional_request_is_answered_304_and_free(client: httpx.Client, re
     assert again.headers["x-ratelimit-used"] == first.headers["x-ratelimit-used"]
     pull.push({"new.py": "y\n"})
     assert client.get(pull.path, headers={"if-none-match": first.headers["etag"]}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_the_root_folder_is_listed(client: httpx.Client, repository: HostedRepository, path: str) -> None:
+    listed = client.get(f"{repository.path}/contents{path}").json()
+    assert [(each["name"], each["type"]) for each in listed] == [("a.py", "file"), ("old.py", "file")]

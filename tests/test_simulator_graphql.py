@@ -159,7 +159,8 @@ def test_comments_are_minimised_edited_and_answered(github: Simulator, pull: Ope
 
 def test_a_review_itself_can_be_reacted_to(github: Simulator, pull: OpenedPullRequest) -> None:
     pull.review_with_body("/mlstaff review", author="maintainer")
-    query = 'query { repository(owner: "octo-org", name: "train") { pullRequest(number: %d) { reviews(first: 1) { nodes { id } } } } }'
+    query = """query { repository(owner: "octo-org", name: "train") {
+        pullRequest(number: %d) { reviews(first: 1) { nodes { id } } } } }"""
     node = ask(github, query % pull.number)["data"]["repository"]["pullRequest"]["reviews"]["nodes"][0]["id"]
     for _ in range(2):
         answer = mutate(

@@ -196,7 +196,9 @@ class Router:
     def include(self, other: "Router") -> None:
         """Take over another router's routes."""
         for key, routes in other._routes.items():
-            self._routes.setdefault(key, []).extend(routes)
+            known = self._routes.setdefault(key, [])
+            known.extend(routes)
+            known.sort(key=lambda route: route[0].groups)  # `/pulls/comments` before `/pulls/{pull_number}`
         self._open_ended.extend(other._open_ended)
 
     def find(self, method: str, path: str) -> tuple[Handler, dict[str, str]] | None:

@@ -32,7 +32,7 @@ class Exchange:
             "query": self.query,
             "request": self.request,
             "status": self.status,
-            "response": self.response,
+            "response": _described(self.response),
         }
         return json.dumps({**shown, "fault": self.fault} if self.fault else shown)
 
@@ -70,3 +70,15 @@ def json_or_none(content: bytes) -> Any:
         return json.loads(content) if content else None
     except ValueError:
         return None
+
+
+def _described(response: Any) -> Any:
+    """An answer without the nulls that GitHub gives where its own description has no null.
+
+    `line` and `position` of an outdated comment on a diff are null, and are described as numbers.
+    """
+    if isinstance(response, list):
+        return [_described(each) for each in response]
+    if not isinstance(response, dict) or "original_position" not in response:
+        return response
+    return {name: value for name, value in response.items() if value is not None or name not in ("line", "position")}

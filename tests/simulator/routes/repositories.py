@@ -38,12 +38,14 @@ def repository_by_id(call: Call) -> Answer:
     return repository(call)
 
 
+@router.add("GET", "/repos/{owner}/{repo}/contents")
+@router.add("GET", "/repos/{owner}/{repo}/contents/")
 @router.add("GET", "/repos/{owner}/{repo}/contents/{path...}")
 def contents(call: Call) -> Answer:
     """Get a file or list a folder."""
     found = call.repository("contents:read")
     ref = call.query.get("ref") or found.default_branch
-    commit, path = commit_named(found, ref), call.parameters["path"]
+    commit, path = commit_named(found, ref), call.parameters.get("path", "")
     thing = found.git.read(f"{commit}:{path}")
     if thing is None:
         raise not_found()

@@ -61,7 +61,7 @@ def installation(world: World, each: Installation) -> Json:
         "id": each.id,
         "node_id": node_id(each),
         "client_id": world.app.client_id,
-        "account": user(world, each.account),
+        "account": {**user(world, each.account), **_as_enterprise(each)},
         "repository_selection": "all" if each.repositories is None else "selected",
         "access_tokens_url": f"{here}/access_tokens",
         "repositories_url": f"{world.url}/installation/repositories",
@@ -80,3 +80,9 @@ def installation(world: World, each: Installation) -> Json:
         "suspended_by": user(world, each.suspended_by) if each.suspended_by else None,
         "suspended_at": each.suspended_at,
     }
+
+
+def _as_enterprise(each: Installation) -> Json:
+    """What an enterprise has beyond a user: the description of the list asks for the fields of both."""
+    name = each.account.login
+    return {"name": name, "slug": name, "created_at": each.created_at, "updated_at": each.created_at}
