@@ -21,20 +21,24 @@ from detectors._engine.flow import Event, Flow
 from detectors._engine.libraries import Kind, kind_suggested_by
 from detectors._engine.loops import TrainingStep, common_loop
 from detectors._engine.mend import Change
+from detectors._engine.messages import is_built, lazy_form, placeholders
 from detectors._engine.passes import DISCRETE, EVALUATION, EvaluationPass, covers
+from detectors._engine.preprocessing import Fit, Leak, Learns
+from detectors._engine.provenance import root_of
 from detectors._engine.ranks import speaks_of_distribution, speaks_of_ranks
+from detectors._engine.secrets import PREFIXES as SECRET_PREFIXES
+from detectors._engine.splits import By, Part, Split, part_named
 from detectors._engine.tensors import Graph
 from detectors._engine.tree import Function, Loop
-from detectors._engine.messages import is_built, lazy_form, placeholders
 from detectors._engine.values import last_name
 
 __all__ = [
-    "speaks_of_ranks",
-    "speaks_of_distribution",
     "DISCRETE",
     "EVALUATION",
+    "SECRET_PREFIXES",
     "Act",
     "Analysis",
+    "By",
     "Change",
     "Code",
     "Detector",
@@ -42,16 +46,21 @@ __all__ = [
     "EvaluationPass",
     "Event",
     "Finding",
+    "Fit",
     "Flow",
-    "Graph",
     "Function",
+    "Graph",
     "Kind",
+    "Leak",
+    "Learns",
     "Loop",
     "Page",
+    "Part",
     "Problem",
     "Region",
     "Related",
     "Skipped",
+    "Split",
     "Tier",
     "TrainingStep",
     "all_detectors",
@@ -64,5 +73,9 @@ __all__ = [
     "kind_suggested_by",
     "last_name",
     "lazy_form",
+    "part_named",
     "placeholders",
+    "root_of",
+    "speaks_of_distribution",
+    "speaks_of_ranks",
 ]

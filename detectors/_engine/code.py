@@ -2,7 +2,7 @@
 
 import ast
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,10 +16,12 @@ from detectors._engine.libraries import Kind
 from detectors._engine.loops import TrainingStep, training_steps
 from detectors._engine.mend import Change, Source
 from detectors._engine.names import Names
-from detectors._engine.provenance import Provenance
-from detectors._engine.splits import Splits
 from detectors._engine.passes import Passes
+from detectors._engine.preprocessing import Preprocessing
+from detectors._engine.provenance import Provenance
 from detectors._engine.ranks import Ranks
+from detectors._engine.secrets import Secret, digested, redacted, secret_named, secrets_in
+from detectors._engine.splits import Splits
 from detectors._engine.tensors import Tensors
 from detectors._engine.tree import FUNCTIONS, Function, Loop, Tree
 from detectors._engine.values import Values, last_name
@@ -136,11 +138,65 @@ class Code:
         return Ranks(self.tree, self.names, self.values)
 
     @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """Transformers that learn from data, and where they are fitted."""
+        return Preprocessing(self.tree, self.names, self.values, self.provenance, self.splits)
+
+    @cached_property
     def packages(self) -> frozenset[str]:
         """The outside packages the file imports anywhere, by their first name."""
         imports = [alias.name for each in self.tree.all(ast.Import) for alias in each.names]
         froms = [each.module or "" for each in self.tree.all(ast.ImportFrom) if not each.level]
         return frozenset(each.partition(".")[0] for each in (*imports, *froms))
+
+    @cached_property
+    def secrets(self) -> list[tuple[Secret, int, ast.expr | None]]:
+        """The keys in this file, comments included, with their lines and the literal that holds each.
+
+        No text that leaves a problem has any of them in it.
+        """
+        found: list[tuple[Secret, int, ast.expr | None]] = []
+        literals = {each.lineno: each for each in self.tree.all(ast.Constant) if isinstance(each.value, (str, bytes))}
+        for secret in secrets_in(self.text):
+            line = self.text.count("\n", 0, secret.start) + 1
+            found.append((secret, line, literals.get(line)))
+        for name, literal in self._named_texts():
+            named = secret_named(name, literal.value) if isinstance(literal.value, str) else None
+            if named is not None:
+                found.append((named, literal.lineno, literal))
+        return found
+
+    def _named_texts(self) -> Iterator[tuple[str, ast.Constant]]:
+        """Literals of a key's length with the name they are given under."""
+        for constant in self.tree.all(ast.Constant):
+            if (
+                not isinstance(constant.value, str)
+                or not 25 <= len(constant.value) <= 90
+                or not constant.value.isascii()
+            ):
+                continue
+            match self.tree.parents.get(constant):
+                case ast.Assign(targets=[target]):
+                    yield self._key_of(target), constant
+                case ast.AnnAssign(target=target):
+                    yield self._key_of(target), constant
+                case ast.keyword(arg=str() as name) as keyword:
+                    yield name, constant
+                    yield self.origin(self.tree.parents.get(keyword)) or "", constant
+                case ast.Dict(keys=keys, values=values):
+                    key = keys[values.index(constant)] if constant in values else None
+                    yield str(key.value) if isinstance(key, ast.Constant) else "", constant
+                case ast.Call() as call if constant in call.args:
+                    first = call.args[0]
+                    yield self.origin(call) or "", constant
+                    if isinstance(first, ast.Constant) and first is not constant:
+                        yield str(first.value), constant
+
+    @staticmethod
+    def _key_of(target: ast.expr) -> str:
+        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+            return str(target.slice.value)
+        return last_name(target)
 
     @cached_property
     def is_test(self) -> bool:
@@ -227,14 +283,20 @@ class Code:
         shown = self._shown(node)
         first, last = self._excerpt(shown, mending, show)
         text = self.source.lines[line - 1].strip()
+        secrets = [secret for secret, _, _ in self.secrets]
+        mended = good or (self._mended(first, last, mending) if mending else "")
+        if secrets and any(
+            redacted(each.text or "", secrets) != (each.text or "") for each in self.source.edits(fixing)
+        ):
+            fixing = ()  # a suggestion repeats whole lines
         return Problem(
             line=line,
             end_line=min(shown[1], line + _EXCERPT),
-            message=message,
-            bad=_dedented(self.source.lines[first - 1 : last]),
-            good=good or (self._mended(first, last, mending) if mending else ""),
+            message=redacted(message, secrets),
+            bad=redacted(_dedented(self.source.lines[first - 1 : last]), secrets),
+            good=redacted(mended, secrets),
             definition=self.tree.definition(node),
-            text=text,
+            text=digested(text, secrets),
             fix=fixing,
             related=tuple(Related(each.lineno, role) for each, role in related),  # type: ignore[attr-defined]
             tier=tier,

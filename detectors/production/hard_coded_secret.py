@@ -1,0 +1,56 @@
+"""A secret key is written in the source
+
+Everyone who can read the repository, its history, its images or its logs can use the key. Deleting the line later does
+not help: the key stays in the history and must be revoked. Read it from the environment or a secret store.
+
+❌
+```python
+import wandb
+
+wandb.login(key="3f9a1c7e5b2d8046a1f3e9c07b5d2684fa1c9e37")  # ❌
+```
+
+✅
+```python
+import os
+
+import wandb
+
+wandb.login(key=os.environ["WANDB_API_KEY"])
+```
+
+https://docs.github.com/en/code-security/secret-scanning/working-with-secret-scanning-and-push-protection
+https://cheatsheetseries.owasp.org/cheatsheets/Secrets_Management_Cheat_Sheet.html
+"""
+
+import ast
+from collections.abc import Iterator
+
+from detectors import SECRET_PREFIXES, Code, Problem, Tier
+
+TIER = Tier.BUG
+WORDS = (
+    "|".join(
+        (*SECRET_PREFIXES, "PRIVATE KEY-----", "key", "KEY", "secret", "SECRET", "cohere", "mistralai", "comet_ml")
+    ),
+)
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """Keys of known formats, and values of a key's form under a key's name."""
+    for secret, line, literal in code.secrets:
+        whole = isinstance(literal, ast.Constant) and literal.value == secret.value
+        is_plain = whole and not isinstance(code.tree.parents.get(literal), ast.JoinedStr) if literal else False
+        shown = f" (`{secret.shown}`)" if secret.shown != "…" else ""
+        kind = f"{secret.provider} key" if secret.provider != "private key" else "private key"
+        yield code.problem(
+            literal if literal is not None and whole else _at(line),
+            f"A {kind}{shown} stands in the source, and stays in the history when the line is gone. "
+            f"Revoke it, and read the new one from `{secret.variable}`.",
+            mend=[code.source.replace(literal, f'os.environ["{secret.variable}"]')] if is_plain and literal else [],
+        )
+
+
+def _at(line: int) -> ast.stmt:
+    """A place in a comment or inside a longer text."""
+    return ast.Pass(lineno=line, col_offset=0, end_lineno=line, end_col_offset=0)
