@@ -6,23 +6,29 @@ Everything here may be begun again at any point: what is on GitHub already is re
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 
 import structlog
 
 from app import pipeline, relevance
 from app.analysts import AnalysisFailed, Analysts
-from app.events import GiveUp, MergeGroupRequested, RetryLater
+from app.answers import Answers
+from app.events import CommandGiven, GiveUp, MergeGroupRequested, RetryLater
 from app.github.check_run import CheckRuns
 from app.github.connection import GitHub
+from app.github.conversation import has_write_access
 from app.github.fetch import Fetcher, Reading
+from app.github.fixed import mark_fixed
 from app.github.publish import Publisher
 from app.github.weather import Refused
+from app.memory import dismissed, gone, named, voters_to_ask_for
 from app.pull_request import ChangedFile, PullRequest, PullRequestRef
 from app.review.comment import Review
 from app.review.find import FileReport, introduced_in
 from app.review.options import Options
 from app.settings import Settings
 from app.skip import reason_to_skip
+from app.standing import standing
 from app.store import Store
 from detectors import Skipped
 
@@ -57,6 +63,19 @@ class Reviewer:
             github.check_queue(ref.installation_id)
             await self._review(github, ref, whole_files=whole_files, is_asked=False)
 
+    async def answer(self, command: CommandGiven) -> None:
+        """Do what a comment says; once, however often this is called.
+
+        Raises:
+            RetryLater, GiveUp: as `review`.
+        """
+        async with self._conversation() as github:
+
+            async def review(ref: PullRequestRef, whole_files: bool, is_asked: bool) -> None:
+                await self._review(github, ref, whole_files=whole_files, is_asked=is_asked)
+
+            await Answers(github, self._fetcher(github), self._settings, review).answer(command)
+
     async def pass_merge_group(self, group: MergeGroupRequested) -> None:
         """Report success on a merge group's head: what is in it was reviewed before.
 
@@ -74,29 +93,43 @@ class Reviewer:
             return str(error)
         return ""
 
-    async def _review(self, github: GitHub, ref: PullRequestRef, *, whole_files: bool, is_asked: bool) -> Review:
+    async def _review(self, github: GitHub, ref: PullRequestRef, *, whole_files: bool, is_asked: bool) -> None:
         fetcher = self._fetcher(github)
         reading = await fetcher.read(ref)
         pull_request, check_runs = reading.pull_request, self._check_runs(github)
-        skipped = "" if is_asked else reason_to_skip(pull_request)
+        skipped = "" if is_asked else _reason_to_skip(reading)
         decision = relevance.decide(pull_request.files)
         if skipped or not decision.is_relevant:
-            review = pipeline.declined(skipped or decision.reason)
-            await check_runs.close(check_runs.found(reading), review)
-            return review
+            if not skipped:
+                await mark_fixed(github, pull_request, gone(pull_request, (), {}, whole_files=True))
+            await check_runs.close(check_runs.found(reading), pipeline.declined(skipped or decision.reason))
+            return
         opened = await check_runs.open(reading, "Reviewing")
-        review = await self._reviewed(reading, whole_files=whole_files)
-        said = await Publisher(github, fetcher).post(reading, review)
+        reports = await self._reports(pull_request, whole_files=whole_files)
+        review = await self._written(github, reading, reports)
+        said = await Publisher(github, fetcher).post(reading, review, whole_files=whole_files)
+        found = named(pull_request, reports)
+        fixed = gone(pull_request, reports, found, whole_files=whole_files)
+        await mark_fixed(github, pull_request, fixed)
         await check_runs.close(opened, review)
-        log.info("reviewed", head=pull_request.head_sha, comments=said.comments, moved=said.moved)
-        return review
+        log.info("reviewed", head=pull_request.head_sha, **asdict(said), fixed=len(fixed))
 
-    async def _reviewed(self, reading: Reading, *, whole_files: bool) -> Review:
+    async def _written(self, github: GitHub, reading: Reading, reports: list[FileReport]) -> Review:
         pull_request = reading.pull_request
-        files = pipeline.to_analyse(pull_request.files)
-        reports = await asyncio.gather(*(self._report(pull_request, file, whole_files) for file in files))
-        options = Options(public_url=self._settings.public_url, said=reading.told)
+        voters = [
+            login
+            for login in voters_to_ask_for(pull_request.threads)
+            if await has_write_access(github, pull_request.ref, login)
+        ]
+        quiet = dismissed(
+            standing(reading.notes), pull_request.threads, named(pull_request, reports), frozenset(voters)
+        )
+        options = Options(public_url=self._settings.public_url, said=reading.told, dismissed=quiet)
         return pipeline.review(pull_request, reports, options)
+
+    async def _reports(self, pull_request: PullRequest, *, whole_files: bool) -> list[FileReport]:
+        files = pipeline.to_analyse(pull_request.files)
+        return await asyncio.gather(*(self._report(pull_request, file, whole_files) for file in files))
 
     async def _report(self, pull_request: PullRequest, file: ChangedFile, whole_file: bool) -> FileReport:
         try:
@@ -125,6 +158,13 @@ class Reviewer:
             yield self._connected()
         except Refused as refused:
             raise _end_of_job(refused) from refused
+
+
+def _reason_to_skip(reading: Reading) -> str:
+    paused_by = standing(reading.notes).paused_by
+    if paused_by:
+        return f"{paused_by} paused the reviews of this pull request; /mlstaff resume ends that."
+    return reason_to_skip(reading.pull_request)
 
 
 def _end_of_job(refused: Refused) -> Exception:

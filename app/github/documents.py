@@ -96,6 +96,25 @@ query Talk({_WHICH}, $number: Int!, $threads: String, $reviews: String, $comment
 }}
 {_TALK}"""
 
+REPLIES = f"""
+query Replies({_WHICH}, $number: Int!, $after: String) {{
+  repository(owner: $owner, name: $name) {{
+    pullRequest(number: $number) {{
+      reviewThreads(first: 50, after: $after) {{
+        pageInfo {{ hasNextPage endCursor }}
+        nodes {{ comments(first: 100) {{ nodes {{ fullDatabaseId body viewerDidAuthor }} }} }}
+      }}
+    }}
+  }}
+}}
+"""
+
+REACT = """
+mutation React($subject: ID!, $content: ReactionContent!) {
+  addReaction(input: {subjectId: $subject, content: $content}) { reaction { content } }
+}
+"""
+
 LOOK = f"""
 query Look({_WHICH}, $number: Int!) {{
   repository(owner: $owner, name: $name) {{

@@ -101,6 +101,7 @@ class Fetcher:
                 return await self._read_large(ref)
             wanted = _wanted(found.files)
             page = await self._query(ref, wanted[: documents.MOST_FILES])
+            ref = page.ref
             if page.is_of_one_head and (page.head == seen or _is_of(found, page)):
                 return await self._whole(page, found, wanted)
             seen = page.head if page.is_of_one_head else ""

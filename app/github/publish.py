@@ -6,7 +6,7 @@ https://docs.github.com/rest/pulls/reviews#create-a-review-for-a-pull-request
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -16,6 +16,7 @@ from app.github.connection import GitHub
 from app.github.fetch import Fetcher, Reading
 from app.github.weather import Refused
 from app.marker import split
+from app.memory import with_mode
 from app.pull_request import PullRequest
 from app.review.comment import Comment, Review
 from app.review.fingerprint import review_marker, reviewed_head, told
@@ -41,10 +42,13 @@ class Publisher:
         self._github = github
         self._fetcher = fetcher
 
-    async def post(self, reading: Reading, review: Review) -> Said:
+    async def post(self, reading: Reading, review: Review, *, whole_files: bool = False) -> Said:
         """Post what is not on the pull request yet; nothing at all when that is nothing."""
         pull_request = reading.pull_request
-        comments = _unsaid(pull_request, review.comments)
+        comments = [
+            replace(comment, body=with_mode(comment.body, whole_files=whole_files))
+            for comment in _unsaid(pull_request, review.comments)
+        ]
         body = "" if pull_request.head_sha in pull_request.reviewed_heads else review.body
         if not comments and not body:
             return Said()

@@ -1,0 +1,162 @@
+"""What a command does, once it is understood and allowed
+
+Every effect is one that can be begun again: reactions are added once, replies carry the command's key, and what a
+command decides is a note in that reply.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from app.commands import USAGE, Command, Misunderstood, Verb, commands_in, may
+from app.events import CommandGiven
+from app.github.connection import GitHub
+from app.github.conversation import Conversation, has_write_access
+from app.github.fetch import Fetcher, Look
+from app.marker import marker, read, split
+from app.pull_request import PullRequestRef, Thread
+from app.settings import Settings
+from detectors import Detector, all_detectors
+
+#: What changes the outcome of a review, so that the check run is brought up to date.
+_CHANGES = frozenset({Verb.IGNORE, Verb.UNIGNORE, Verb.RESUME})
+
+log = structlog.get_logger("mlstaff.answers")
+
+
+class Answers:
+    """Answers commands. `review` reviews a pull request: its place, whole files or not, asked for or not."""
+
+    def __init__(
+        self,
+        github: GitHub,
+        fetcher: Fetcher,
+        settings: Settings,
+        review: Callable[[PullRequestRef, bool, bool], Awaitable[object]],
+    ) -> None:
+        self._github = github
+        self._fetcher = fetcher
+        self._settings = settings
+        self._review = review
+
+    async def answer(self, given: CommandGiven) -> None:
+        """Do what a comment says, if its author may say it."""
+        names = frozenset(detector.name for detector in all_detectors())
+        found = commands_in(given.body, rules=names, is_in_thread=given.place == "thread")
+        if not found or given.author_is_bot:
+            return
+        allowed = await self._allowed(given, found)
+        if not allowed:
+            log.info("a command of somebody without permission", author=given.author)
+            return
+        conversation = Conversation(self._github, given)
+        await conversation.react("EYES")
+        look = await self._fetcher.look(given.ref)
+        answered = {note.get("command", "") for note in look.notes} | await conversation.answered()
+        for each in allowed:
+            if conversation.key(each.index) not in answered:
+                await self._do(given, conversation, look, each)
+        if any(isinstance(each, Command) and each.verb in _CHANGES for each in allowed):
+            await self._review(given.ref, False, False)
+        if any(isinstance(each, Misunderstood) for each in allowed):
+            await conversation.react("CONFUSED")
+        if any(isinstance(each, Command) for each in allowed):
+            await conversation.react("ROCKET")
+
+    async def _allowed(
+        self, given: CommandGiven, found: tuple[Command | Misunderstood, ...]
+    ) -> list[Command | Misunderstood]:
+        """Nothing for strangers; for the author of the pull request what needs write access becomes a reply."""
+        writes = await has_write_access(self._github, given.ref, given.author)
+        is_author = bool(given.author) and given.author == given.pull_request_author
+        if not writes and not is_author:
+            return []
+        return [
+            each
+            if isinstance(each, Misunderstood) or may(each.verb, has_write_access=writes, is_author=is_author)
+            else Misunderstood(each.index, f"`{each.verb}` is for people with write access.")
+            for each in found
+        ]
+
+    async def _do(
+        self, given: CommandGiven, conversation: Conversation, look: Look, each: Command | Misunderstood
+    ) -> None:
+        note = {"command": conversation.key(each.index)}
+        if isinstance(each, Misunderstood):
+            await conversation.reply(f"{each.why}\n\n{USAGE}", note)
+            return
+        match each.verb:
+            case Verb.REVIEW | Verb.REVIEW_ALL:
+                await self._review(given.ref, each.verb is Verb.REVIEW_ALL, True)
+            case Verb.IGNORE | Verb.UNIGNORE if given.place == "thread":
+                await self._in_thread(given, conversation, look, each, note)
+            case Verb.IGNORE:
+                text = (
+                    f"`{each.rule}` stays quiet on this pull request. `/mlstaff unignore {each.rule}` takes that back."
+                )
+                await conversation.reply(text, {**note, "ignore": each.rule, "because": each.reason})
+            case Verb.UNIGNORE:
+                await conversation.reply(f"`{each.rule}` speaks again.", {**note, "unignore": each.rule})
+            case Verb.PAUSE:
+                text = "I leave this pull request alone until somebody writes `/mlstaff resume`."
+                await conversation.reply(text, {**note, "pause": given.author})
+            case Verb.RESUME:
+                await conversation.reply("I review what is pushed here again.", {**note, "resume": given.author})
+            case Verb.EXPLAIN:
+                await conversation.reply(self._explained(each.rule), note)
+            case Verb.CONFIG:
+                await conversation.reply(await self._config(given.ref), note)
+            case Verb.HELP:
+                await conversation.reply(USAGE, note)
+
+    async def _in_thread(
+        self,
+        given: CommandGiven,
+        conversation: Conversation,
+        look: Look,
+        each: Command,
+        note: dict[str, str],
+    ) -> None:
+        """The decision about one finding is kept in the comment that told it."""
+        thread = next((each for each in look.threads if each.comment_id == given.thread_comment_id), None)
+        if thread is None:
+            text = "This thread is not about a finding of mine; elsewhere, name the rule to be quiet about."
+            await conversation.reply(f"{text}\n\n{USAGE}", note)
+            return
+        is_quiet = each.verb is Verb.IGNORE
+        await conversation.edit(thread.comment_id, with_decision(thread, given.author if is_quiet else "", each.reason))
+
+    def _explained(self, rule: str) -> str:
+        detector = next(each for each in all_detectors() if each.name == rule)
+        return explanation(detector, self._settings.public_url)
+
+    async def _config(self, ref: PullRequestRef) -> str:
+        reading = await self._fetcher.read(ref)
+        pull_request = reading.pull_request
+        if pull_request.config_text is None:
+            return f"There is no `.mlstaff.yml` on `{pull_request.base_branch}`: the server's defaults hold."
+        where = f"`{pull_request.config_path}` of `{pull_request.base_branch}`"
+        return f"From {where}, over the server's defaults:\n\n````yaml\n{pull_request.config_text.rstrip()}\n````"
+
+
+def with_decision(thread: Thread, ignored_by: str, reason: str) -> str:
+    """The body of our comment with a note of who does not want to hear of it; "" takes the note back."""
+    text, markers = split(thread.body)
+    kept = [line for line in markers.splitlines() if not read(line).get("ignored_by")]
+    if ignored_by:
+        kept.append(marker({"ignored_by": ignored_by, "because": reason}))
+    return "\n".join([text, *kept])
+
+
+def explanation(detector: Detector, public_url: str) -> str:
+    """A rule's page as a reply."""
+    page = detector.page
+    link = f"[{detector.name}]({public_url.rstrip('/')}/rules/{detector.name})" if public_url else f"`{detector.name}`"
+    parts = [
+        f"**{page.title}** ({link}, {detector.tier.value})",
+        page.why,
+        f"❌\n```python\n{page.bad.rstrip()}\n```",
+        f"✅\n```python\n{page.good.rstrip()}\n```",
+        "\n".join(page.links),
+    ]
+    return "\n\n".join(part for part in parts if part)
