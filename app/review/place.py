@@ -42,14 +42,15 @@ class Placer:
         self._file = file
         self._hunk_of: dict[int, int] = {}
         self._deleted: list[_Deleted] = []
+        ahead = 0  # lines that the head has more than the base, so far
         for number, hunk in enumerate(file.hunks):
-            at = next((line.new for line in hunk.lines if line.new is not None), 0)
             for line in hunk.lines:
                 if line.new is not None:
                     self._hunk_of[line.new] = number
-                    at = line.new + 1
+                    ahead = line.new - line.old if line.old is not None else ahead + 1
                 elif line.old is not None:
-                    self._deleted.append(_Deleted(line.old, at, line.text))
+                    self._deleted.append(_Deleted(line.old, line.old + ahead, line.text))
+                    ahead -= 1
 
     def place(self, finding: Finding) -> Place | None:
         """On the finding's own lines, else a related one, else the deleted line that caused it, else the
