@@ -11,7 +11,7 @@ others. Both are leases that expire unless renewed. Each script below is one ste
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
@@ -19,6 +19,9 @@ from pydantic import ValidationError
 
 from app.events import MergeGroupRequested, Request, dump, kind_of, load
 from app.store import DAY, FINISHED_SECONDS, Store, key
+
+Admission = Literal["new", "known", "finished"]
+"""Of a request: it was not known, waits or runs already, ran to its end within the last week."""
 
 LEASE_SECONDS = 5.0
 DEAD_SECONDS = 30 * DAY
@@ -167,22 +170,18 @@ class Inbox:
         self._admit, self._take = store.script(ADMIT), store.script(TAKE)
         self._renew, self._release = store.script(RENEW), store.script(RELEASE)
 
-    async def admit(self, request: Request) -> Literal["new", "known", "finished"]:
-        """Keeps a request until it is done; the server has it on disk when this returns."""
-        item = Item(request, first_seen=time.time())
-        return await self._put(item, due=item.first_seen)
+    async def admit(self, requests: Sequence[Request]) -> list[Admission]:
+        """Keeps requests until they are done; the server has them on disk when this returns."""
+        now = time.time()
+        return await self._put([Item(request, first_seen=now) for request in requests])
 
-    async def _put(self, item: Item, *, due: float) -> Literal["new", "known", "finished"]:
-        subject, delivery = Subject.of(item.request), item.delivery
-        keys = [
-            key("finished", delivery),
-            _inbox(subject),
-            _INDEX,
-            key("dead", delivery),
-            _DEAD,
-        ]
-        (answer,) = await self._admit(keys, delivery, item.to_json(), str(subject), due)
-        return cast(Literal["new", "known", "finished"], answer)
+    async def _put(self, items: Sequence[Item]) -> list[Admission]:
+        calls: list[tuple[list[str], list[str | float]]] = []
+        for item in items:
+            subject, delivery = Subject.of(item.request), item.delivery
+            keys = [key("finished", delivery), _inbox(subject), _INDEX, key("dead", delivery), _DEAD]
+            calls.append((keys, [delivery, item.to_json(), str(subject), time.time()]))
+        return [cast(Admission, answer) for (answer,) in await self._admit.many(calls)]
 
     async def take(self, subject: Subject, token: str) -> Turn:
         """Asks to work on a subject; who is refused for the installation's sake is put in its row."""
@@ -257,7 +256,7 @@ class Inbox:
         item = _readable(text) if text is not None else None
         if item is not None:
             item = replace(item, attempts=0, crashes=0, not_before=0.0)
-            await self._put(item, due=time.time())
+            await self._put([item])
         return item
 
     async def overdue(self, *, before: float, look_again: float) -> list[Subject]:

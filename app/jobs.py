@@ -10,7 +10,7 @@ somebody at work comes back when their lease would end.
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,8 +20,9 @@ import structlog
 from docket import Docket, Perpetual, Retry, Worker
 
 from app.events import Request, ReviewRequested
-from app.inbox import LEASE_SECONDS, Inbox, Item, Subject
+from app.inbox import LEASE_SECONDS, Admission, Inbox, Item, Subject
 from app.store import Store
+from app.together import Together
 from app.work import Does, Wake, Work
 
 QUEUE = "mlstaff-queue"
@@ -52,6 +53,7 @@ class Jobs:
 
     def __init__(self, store: Store, url: str, *, per_installation: int) -> None:
         self.inbox = Inbox(store, per_installation=per_installation)
+        self._enqueue = Together(self._enqueue_many)
         self._docket = Docket(QUEUE, url, heartbeat_interval=timedelta(seconds=1), missed_heartbeats=5)
 
     async def __aenter__(self) -> Self:
@@ -64,23 +66,30 @@ class Jobs:
     async def __aexit__(self, *exception: object) -> None:
         await self._stack.aclose()
 
-    async def enqueue(self, request: Request) -> Literal["new", "known", "finished"]:
-        """Keeps a request until it is done, and has it done. Asking twice is asking once: *known* means that it
-        waits or runs, *finished* that it ran to its end within the last week."""
-        answer = await self.inbox.admit(request)
-        if answer != "finished":
-            pause = SETTLE_SECONDS if isinstance(request, ReviewRequested) else 0
-            await self._wake([Wake(Subject.of(request), pause)])
-        return answer
+    async def enqueue(self, request: Request) -> Admission:
+        """Keeps a request until it is done, and has it done. Asking twice is asking once."""
+        return await self._enqueue(request)
+
+    async def _enqueue_many(self, requests: Sequence[Request]) -> list[Admission]:
+        answers = await self.inbox.admit(requests)
+        await self._wake(
+            Wake(Subject.of(request), SETTLE_SECONDS if isinstance(request, ReviewRequested) else 0)
+            for request, answer in zip(requests, answers, strict=True)
+            if answer != "finished"
+        )
+        return answers
 
     async def _wake(self, wakes: Iterable[Wake]) -> None:
         """Later looks have a key of their own, so that none puts off one that is to come soon."""
         now = datetime.now(UTC)
+        calls = {}
         for wake in wakes:
-            soon = wake.seconds <= SETTLE_SECONDS
             name = str(wake.subject)
-            when = now + timedelta(seconds=wake.seconds)
-            await self._docket.replace("work", when, name if soon else f"later:{name}")(name)
+            key = name if wake.seconds <= SETTLE_SECONDS else f"later:{name}"
+            calls[key] = self._docket.call("work", now + timedelta(seconds=wake.seconds), key)(name)
+        for execution in await self._docket.replace_many(calls.values()):
+            if execution.schedule_exception is not None:
+                raise execution.schedule_exception
 
     async def work(self, reviewer: Does, *, name: str, at_once: int) -> None:
         """Does what is asked until cancelled, then finishes what it is at for `GRACE_SECONDS`."""

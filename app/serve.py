@@ -33,6 +33,8 @@ from app.work import Does
 
 REPORT_SECONDS = 2.0
 BACKLOG = 2048
+FORKED: Callable[..., BaseProcess] = multiprocessing.get_context("fork").Process
+SPAWNED: Callable[..., BaseProcess] = multiprocessing.get_context("spawn").Process
 
 log = structlog.get_logger("mlstaff.serve")
 
@@ -57,13 +59,10 @@ class Beside:
         self._arguments = (settings, make_reviewer)
         self._process: BaseProcess | None = None
 
-    def start(self, context: str) -> None:
-        """Starts it; with "fork", only a process without threads may."""
-        process = multiprocessing.get_context(context).Process(
-            target=_worker_beside, args=self._arguments, name="mlstaff worker"
-        )
-        process.start()
-        self._process = process
+    def start(self, kind: Callable[..., BaseProcess]) -> None:
+        """Starts it as a process of this kind; only a process without threads may fork."""
+        self._process = kind(target=_worker_beside, args=self._arguments, name="mlstaff worker")
+        self._process.start()
 
     async def __aenter__(self) -> Self:
         self._keeper = asyncio.create_task(self._keep(), name="keep worker")
@@ -87,7 +86,7 @@ class Beside:
                 await asyncio.sleep(0.1)
             log.error("the worker died and is started again", status=self._process.exitcode)
             await asyncio.sleep(0.5)
-            self.start("spawn")
+            self.start(SPAWNED)
 
 
 def _worker_beside(settings: Settings, make_reviewer: MakeReviewer) -> None:
@@ -107,9 +106,8 @@ def serve(settings: Settings, make_reviewer: MakeReviewer = Reviewer) -> None:
     if embedded is not None:
         settings = settings.model_copy(update={"redis_url": SecretStr(embedded.url)})
     # Before there is a thread, a loop or an open socket here, the worker can be a fork: no second import.
-    context = "fork" if sys.platform == "linux" else "spawn"
     beside = Beside(settings, make_reviewer)
-    beside.start(context)
+    beside.start(FORKED if sys.platform == "linux" else SPAWNED)
     _run(settings, lambda stop: _serve(settings, make_reviewer, stop, embedded, beside))
 
 
@@ -259,7 +257,3 @@ def _store_url(settings: Settings) -> str:
 
 def _jobs(settings: Settings, store: Store, url: str) -> Jobs:
     return Jobs(store, url, per_installation=settings.installation_jobs)
-
-
-if __name__ == "__main__":
-    {"serve": serve, "web": web, "worker": worker}[sys.argv[1]](Settings())

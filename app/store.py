@@ -6,7 +6,7 @@ not be lost is a request between its 202 and its end, so the server needs an app
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -37,12 +37,22 @@ class Script:
     """A piece of Lua that the server runs as one step."""
 
     def __init__(self, script: AsyncScript) -> None:
-        self._script = script
+        self._script: Any = script
 
-    async def __call__(self, keys: Sequence[str], *arguments: str | int | float) -> list[str]:
+    async def __call__(self, keys: Sequence[str], *arguments: str | float) -> list[str]:
         """Runs it; the answer, a list of strings and numbers, comes back as strings."""
-        answer = await self._script(keys=list(keys), args=list(arguments))
-        return [part.decode() if isinstance(part, bytes) else str(part) for part in answer]
+        return _strings(await self._script(keys=list(keys), args=list(arguments)))
+
+    async def many(self, calls: Iterable[tuple[Sequence[str], Sequence[str | float]]]) -> list[list[str]]:
+        """Runs it for each of these keys and arguments, in one round trip; each run is a step of its own."""
+        async with self._script.registered_client.pipeline(transaction=False) as pipeline:
+            for keys, arguments in calls:
+                await self._script(keys=list(keys), args=list(arguments), client=pipeline)
+            return [_strings(answer) for answer in await pipeline.execute()]
+
+
+def _strings(answer: Sequence[object]) -> list[str]:
+    return [part.decode() if isinstance(part, bytes) else str(part) for part in answer]
 
 
 class Store:

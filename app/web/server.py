@@ -4,13 +4,15 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 
 import structlog
-from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
-from starlette.requests import ClientDisconnect
+from fastapi import FastAPI
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from app import metrics
 from app.events import Event, Ignored, Ping
@@ -24,7 +26,6 @@ BODY_SECONDS = 20.0
 CHECK_AGAIN_SECONDS = 60.0
 
 log = structlog.get_logger("mlstaff.web")
-router = APIRouter()
 
 
 class Credentials:
@@ -61,13 +62,16 @@ class Site:
 
 def create_app(site: Site) -> FastAPI:
     """The application: the routes below and, where it is there, the router of `app.web.pages`."""
-    app = FastAPI(title="mlstaff", docs_url=None, redoc_url=None, openapi_url=None)
+    routes: list[BaseRoute] = [
+        Route("/webhook", webhook, methods=["POST"]),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", prometheus),
+    ]
+    app = FastAPI(title="mlstaff", routes=routes, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site
-    app.include_router(router)
     if find_spec("app.web.pages"):
-        from app.web import pages
-
-        app.include_router(pages.router)
+        app.include_router(import_module("app.web.pages").router)
     return app
 
 
@@ -76,7 +80,6 @@ def _site(request: Request) -> Site:
     return site
 
 
-@router.post("/webhook")
 async def webhook(request: Request) -> Response:
     """Answers 202 when what is asked is on disk, or when nothing is asked."""
     began = time.perf_counter()
@@ -144,13 +147,11 @@ async def _keep(jobs: Jobs, event: Event) -> tuple[int, str, str]:
 _OUTCOMES = {"new": "queued", "known": "queued_already", "finished": "done_already"}
 
 
-@router.get("/healthz")
-async def healthz() -> Response:
+async def healthz(request: Request) -> Response:
     """Whether this process answers: nothing else is asked, so that a restart is never the answer to an outage."""
     return JSONResponse({"status": "ok", "version": version("mlstaff")})
 
 
-@router.get("/readyz")
 async def readyz(request: Request) -> Response:
     """Whether a delivery would become a review now: 200, or 503 and what is missing."""
     site = _site(request)
@@ -172,7 +173,6 @@ async def readyz(request: Request) -> Response:
     )
 
 
-@router.get("/metrics")
 async def prometheus(request: Request) -> Response:
     """All counts: this process's, and those that the workers leave in the store."""
     site = _site(request)
