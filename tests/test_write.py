@@ -18,9 +18,10 @@ from detectors import Edit, Skipped, Tier
 from tests.changes import BUGGY, TRAINING, changed, finding
 
 NAME = "0123456789abcdef"
+LINE_7 = Place(7)
 
 
-def remark(line: int = 7, place: Place | None = Place(7), suggestion: Edit | None = None, **values: object) -> Remark:
+def remark(line: int = 7, place: Place | None = LINE_7, suggestion: Edit | None = None, **values: object) -> Remark:
     path = str(values.pop("path", "train.py"))
     fingerprint = str(values.pop("fingerprint", f"{line:016x}"))
     return Remark(path, finding(line, **values), fingerprint, place, suggestion)  # type: ignore[arg-type]
@@ -211,7 +212,9 @@ def test_nothing_new_has_no_body() -> None:
 
 
 def test_a_body_too_long_is_cut_at_an_entry_and_says_so() -> None:
-    many = tuple(remark(line, None, message="`x` " * 400, fingerprint=f"{line:016x}") for line in range(1, 200))
+    many = tuple(
+        remark(line, None, message="`x` and " * 4 + "y" * 1500, fingerprint=f"{line:016x}") for line in range(1, 200)
+    )
     body = write.body(Shares(listed=many), [Skipped("a.py", "r")], "c" * 40, Options())
 
     kept = body.count("\n- `train.py:")
@@ -261,7 +264,7 @@ def test_a_summary_of_nothing() -> None:
 
 
 def test_a_summary_stays_inside_its_limit() -> None:
-    many = tuple(remark(line, message="y" * 300) for line in range(1, 2000))
+    many = tuple(remark(line, message="y" * 300) for line in range(1, 400))
     summary = write.summary(Shares(inline=many), [], "x", Options())
 
     assert len(summary) <= 65_535
