@@ -29,6 +29,7 @@ class Bot:
     """mlstaff in `folder`, connected to a simulator.
 
     Its processes are started on entering, in order, and stopped on leaving. Logs are in `folder`, one file a process.
+    `program` is the command before `serve`, `web` or `worker`; the installed `mlstaff` unless given.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Bot:
         *,
         processes: Sequence[str] = ALL_IN_ONE,
         environment: dict[str, str] | None = None,
+        program: Sequence[str] | None = None,
         ready_within: float = 60.0,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,6 +48,7 @@ class Bot:
         self.port, self._store_port = _free_port(), _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._extra = environment or {}
+        self._program = list(program or [str(Path(sys.executable).with_name("mlstaff"))])
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._groups: set[int] = set()
 
@@ -168,10 +171,9 @@ class Bot:
                 str(get_binary_path()),
                 *[word for key, value in options.items() for word in (f"--{key}", value)],
             ]
-        program = Path(sys.executable).with_name("mlstaff")
-        if not program.exists():
-            raise NotReady(f"{program} does not exist: install the project into this environment")
-        return [str(program), name.partition("-")[0]]
+        if not Path(self._program[0]).exists():
+            raise NotReady(f"{self._program[0]} does not exist: install the project into this environment")
+        return [*self._program, name.partition("-")[0]]
 
     def _environment(self) -> dict[str, str]:
         key = self.folder / "private-key.pem"

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Trial:
     record: Path | None = None
     timeout: float = 120.0
     apart: bool = True
+    program: Sequence[str] | None = None
 
 
 def run(trial: Trial, folder: Path) -> Json:
@@ -47,7 +48,8 @@ def run(trial: Trial, folder: Path) -> Json:
     base, head = (revision(trial.git, name) for name in (trial.base, trial.head))
     with Simulator(record=trial.record) as github:
         repository = github.repository("octo-org/project", git=trial.git)
-        with Bot(github, folder, processes=APART if trial.apart else ALL_IN_ONE) as bot:
+        processes = APART if trial.apart else ALL_IN_ONE
+        with Bot(github, folder, processes=processes, program=trial.program) as bot:
             pull = repository.open_pull_request_between(base, head)
             _wait(bot, trial.timeout, lambda: _is_checked(pull), "the check run was not completed")
             if trial.comment is not None:
