@@ -151,6 +151,64 @@ class Tensors:
             return self._backpropagated.get(subject) if subject is not None else None
         return None
 
+    def spent_by(self, node: ast.expr | None, depth: int = 0) -> ast.Call | None:
+        """The `backward()` that was already called on the value, here or in the function of this file that returned
+        it: a graph nobody needs any more."""
+        if node is None or depth > _DEPTH or self.graph(node) is not Graph.ATTACHED:
+            return None
+        found = self.backpropagated_by(node)
+        if found is not None:
+            return found
+        rest: list[ast.expr | None] = []
+        match node:
+            case ast.Name():
+                for binding in self._names.reaching(node):
+                    if binding.how is Bound.PARAMETER and isinstance(binding.scope, FUNCTIONS):
+                        rest += self._values.given_for(binding.scope, binding.name)
+                    elif binding.how in (Bound.ASSIGNMENT, Bound.PART):
+                        rest += self._returned_parts(binding) or [binding.value]
+            case ast.BinOp():
+                rest = [node.left, node.right]
+            case ast.Dict():
+                rest = list(node.values)
+            case ast.List() | ast.Tuple():
+                rest = list(node.elts)
+            case ast.Subscript() | ast.UnaryOp(operand=ast.Name()):
+                rest = [node.value if isinstance(node, ast.Subscript) else node.operand]
+            case ast.Call(func=ast.Attribute(attr=attr, value=value)) if attr in KEEPERS:
+                rest = [value]
+            case ast.Call():
+                callee = self._values.callee(node)
+                if isinstance(callee, FUNCTIONS):
+                    rest = [each.value for each in self._values.returns(callee)]
+        return next((each for each in (self.spent_by(part, depth + 1) for part in rest) if each is not None), None)
+
+    def _returned_parts(self, binding: Binding) -> list[ast.expr | None]:
+        callee = self._values.callee(binding.value) if isinstance(binding.value, ast.Call) else None
+        if not isinstance(callee, FUNCTIONS):
+            return []
+        found: list[ast.expr | None] = []
+        for statement in self._values.returns(callee):
+            value = statement.value
+            for position in binding.index:
+                elements = value.elts if isinstance(value, (ast.Tuple, ast.List)) else []
+                value = elements[position] if position < len(elements) else None
+            found.append(value)
+        return found
+
+    def attached_leaves(self, node: ast.expr) -> list[ast.expr]:
+        """The smallest parts of the expression that carry its graph: `loss` in `loss * images.size(0)`."""
+        match node:
+            case ast.BinOp():
+                sides = [node.left, node.right]
+            case ast.Dict():
+                sides = list(node.values)
+            case ast.List() | ast.Tuple():
+                sides = list(node.elts)
+            case _:
+                return [node] if self.is_attached(node) else []
+        return [leaf for side in sides for leaf in self.attached_leaves(side)]
+
     # -- the graph of an expression -----------------------------------------------------------------------
 
     def graph(self, node: ast.expr | None) -> Graph:
@@ -195,6 +253,8 @@ class Tensors:
                 return _any([self.graph(each) for each in node.values])
             case ast.List() | ast.Tuple() | ast.Set():
                 return _joined([self.graph(each) for each in node.elts])
+            case ast.Dict():
+                return _joined([self.graph(each) for each in node.values])
             case ast.ListComp() | ast.GeneratorExp():
                 return self.graph(node.elt)
             case ast.Call():

@@ -1,0 +1,166 @@
+"""The distributed sampler shuffles alike in every epoch
+
+`DistributedSampler` shuffles with a seed made of its own seed and the epoch it was told. Without `set_epoch` every
+epoch has the same order, so the model sees the same batches again and again.
+
+❌
+```python
+from torch.utils.data import DataLoader, DistributedSampler
+
+sampler = DistributedSampler(dataset)
+loader = DataLoader(dataset, batch_size=32, sampler=sampler)
+for epoch in range(10):
+    for images, labels in loader:  # ❌
+        loss = criterion(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+```
+
+✅
+```python
+from torch.utils.data import DataLoader, DistributedSampler
+
+sampler = DistributedSampler(dataset)
+loader = DataLoader(dataset, batch_size=32, sampler=sampler)
+for epoch in range(10):
+    sampler.set_epoch(epoch)
+    for images, labels in loader:
+        loss = criterion(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+```
+
+https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.distributed.DistributedSampler
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from detectors import Act, Code, Kind, Loop, Problem, Tier, last_name
+
+TIER = Tier.BUG
+WORDS = ("DistributedSampler",)
+
+_FRAMEWORKS = {"lightning", "pytorch_lightning", "ignite", "composer", "catalyst", "mmengine", "mmcv", "accelerate"}
+_TRAINS = re.compile(r"(^|_)(train|fit|epoch|learn|optimi[sz]e)|Train", re.I)
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """Epoch loops over a loader whose distributed sampler shuffles and is never told the epoch."""
+    samplers = [each for each in code.calls("torch.utils.data.DistributedSampler") if _shuffles(code, each)]
+    if not samplers or _FRAMEWORKS & code.packages or "set_epoch" in _called(code):
+        return
+    told = False
+    for statement, epochs, sampler in _consumed(code, samplers):
+        told = True
+        yield _problem(code, statement, epochs, sampler)
+    if not told:
+        yield from _made_each_epoch(code, samplers)
+
+
+def _called(code: Code) -> set[str]:
+    return {each.attr for each in code.tree.all(ast.Attribute)} & {"set_epoch"}
+
+
+def _shuffles(code: Code, call: ast.Call) -> bool:
+    if code.argument(call, "shuffle", 3) is None:
+        return not code.may_have(call, "shuffle", 3)
+    given = code.argument(call, "shuffle", 3)
+    constants = {each.constant for each in code.values.of(given)}
+    return True in constants or (constants != {False} and "shuffle" in last_name(given))
+
+
+def _sampler_of(code: Code, loader: ast.expr, samplers: list[ast.Call]) -> ast.Call | None:
+    """The sampler, among these, of the loader an expression holds or hands on."""
+    if isinstance(loader, ast.Call) and last_name(loader.func) in ("enumerate", "tqdm", "zip", "iter", "cycle", "islice"):
+        return next((found for each in loader.args if (found := _sampler_of(code, each, samplers)) is not None), None)
+    for value in code.values.of(loader):
+        if value.call is None:
+            continue
+        if value.kind is Kind.LOADER:
+            given = code.values.of(code.argument(value.call, "sampler", 3))
+            for sampler in given:
+                if sampler.call in samplers:
+                    return sampler.call
+        elif value.index and not (value.origin or "").startswith("<local>"):  # handed through a call out of sight
+            for argument in (*value.call.args, *(each.value for each in value.call.keywords)):
+                if code.kind(argument) is Kind.LOADER and (found := _sampler_of(code, argument, samplers)):
+                    return found
+    return None
+
+
+def _consumed(code: Code, samplers: list[ast.Call]) -> Iterator[tuple[ast.stmt, Loop, ast.Call]]:
+    """The statements of an epoch loop that train over one of the samplers' loaders."""
+    seen: set[ast.AST] = set()
+    for flow in code.flows:
+        for event in flow.of(Act.BACKWARD):
+            for outer, inner in zip(event.loops, event.loops[1:], strict=False):
+                sampler = _sampler_of(code, inner.iter, samplers) if not isinstance(inner, ast.While) else None
+                if sampler is None or code.tree.inside(sampler, outer):
+                    continue
+                statement = _under(code, outer, [inner, *event.calls])
+                if statement is not None and statement not in seen:
+                    seen.add(statement)
+                    yield statement, outer, sampler
+    for call in code.tree.all(ast.Call):
+        if not _TRAINS.search(last_name(call.func)) or code.values.callee(call) is not None:
+            continue
+        epochs = next((each for each in code.tree.loops(call) if _counts_epochs(each)), None)
+        statement = code.tree.statement(call)
+        if epochs is None or statement in seen:
+            continue
+        for argument in (*call.args, *(each.value for each in call.keywords)):
+            if isinstance(argument, (ast.Name, ast.Attribute)) and (found := _sampler_of(code, argument, samplers)):
+                seen.add(statement)
+                yield statement, epochs, found
+                break
+
+
+def _counts_epochs(loop: Loop) -> bool:
+    return "epoch" in ast.unparse(loop.test if isinstance(loop, ast.While) else loop.target).lower()
+
+
+def _under(code: Code, loop: Loop, nodes: list[ast.AST]) -> ast.stmt | None:
+    """The node's statement in the loop, where one of them is in the loop's own function."""
+    for node in nodes:
+        if code.tree.inside(node, loop) and node is not loop:
+            return code.tree.statement(node)
+    return None
+
+
+def _made_each_epoch(code: Code, samplers: list[ast.Call]) -> Iterator[Problem]:
+    """Samplers made anew in each epoch: every one of them starts at epoch 0."""
+    for sampler in samplers:
+        epochs = next((each for each in code.tree.loops(sampler) if _counts_epochs(each)), None)
+        if epochs is None or not any(epochs in each.loops for flow in code.flows for each in flow.of(Act.BACKWARD)):
+            continue
+        yield _problem(code, code.tree.statement(sampler), epochs, sampler)
+
+
+def _problem(code: Code, statement: ast.stmt, epochs: Loop, sampler: ast.Call) -> Problem:
+    made = code.tree.statement(sampler)
+    target = made.targets[0] if isinstance(made, ast.Assign) else getattr(made, "target", None)
+    held = made.value is sampler if isinstance(made, (ast.Assign, ast.AnnAssign)) else False
+    name = ast.unparse(target) if held and isinstance(target, (ast.Name, ast.Attribute)) else ""
+    counter = epochs.target.id if isinstance(epochs, ast.For) and isinstance(epochs.target, ast.Name) else ""
+    same = code.tree.function(made) is code.tree.function(statement)
+    fix = []
+    if statement is made and name and counter:
+        fix = [code.source.insert_after(made, f"{name}.set_epoch({counter})")]
+    elif same and name and counter:
+        indent = code.source.indent(statement.lineno)
+        maybe = code.tree.block(made) is not code.tree.block(statement) and isinstance(code.tree.parents[made], ast.If)
+        call = f"{name}.set_epoch({counter})"
+        fix = [code.source.insert_before(statement, f"if {name} is not None:\n{indent}    {call}" if maybe else call)]
+    elif counter and isinstance(statement, ast.For) and isinstance(statement.iter, ast.Name):
+        fix = [code.source.insert_before(statement, f"{statement.iter.id}.sampler.set_epoch({counter})")]
+    what = f"`{name}`" if name else "The loader's `DistributedSampler`"
+    return code.problem(
+        statement,
+        f"{what} shuffles in the same order in every epoch of this loop: nothing calls its `set_epoch`.",
+        fix=fix,
+        related=[(sampler, "the sampler"), (epochs, "the epochs")],
+    )

@@ -1,0 +1,151 @@
+"""A loss is kept together with its graph
+
+A loss that is appended to a list or added to a running total keeps the autograd graph it was computed with. The
+graphs of all batches stay alive for as long as the list or the total does, and memory grows until it runs out.
+
+❌
+```python
+import torch
+
+model = torch.nn.Linear(10, 2)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+total = 0.0
+for images, labels in loader:
+    loss = criterion(model(images), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    total += loss  # ❌
+print(total / len(loader))
+```
+
+✅
+```python
+import torch
+
+model = torch.nn.Linear(10, 2)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+total = 0.0
+for images, labels in loader:
+    loss = criterion(model(images), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    total += loss.item()
+print(total / len(loader))
+```
+
+https://docs.pytorch.org/docs/stable/notes/faq.html#my-model-reports-cuda-runtime-error-2-out-of-memory
+"""
+
+import ast
+from collections.abc import Iterator
+
+from detectors import Code, Loop, Problem, Tier
+
+TIER = Tier.BUG
+WORDS = ("backward", "append|+|[")
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """Values that were back-propagated and are then added to something that outlives the iteration."""
+    for node, keeper, kept in _kept(code):
+        backward = code.tensors.spent_by(kept)
+        if backward is None or code.argument(backward, "retain_graph") is not None:
+            continue
+        loop = _repeated(code, node, backward)
+        if code.tensors.backpropagated_by(keeper) is not None or not _outlives(code, keeper, loop, node):
+            continue
+        if "mxnet" in code.packages or "paddle" in code.packages:
+            continue
+        for place, value in _places(code, node, kept):
+            leaves = code.tensors.attached_leaves(value)
+            named = [each for each in leaves if isinstance(each, (ast.Name, ast.Attribute, ast.Call))]
+            is_whole = len(named) == len(leaves) and not any("\n" in code.source.of(each) for each in leaves)
+            fix = [code.source.replace(each, f"{code.source.of(each)}.item()") for each in leaves] if is_whole else []
+            what = " and ".join(f"`{code.name(each)}`" for each in leaves[:2])
+            yield code.problem(
+                place,
+                f"`{code.name(keeper)}` keeps {what} with the graph of every batch, so memory grows as long as "
+                f"`{code.name(keeper)}` lives.",
+                fix=fix,
+                related=[(backward, "the gradients were computed here")],
+            )
+
+
+def _kept(code: Code) -> Iterator[tuple[ast.stmt | ast.Call, ast.expr, ast.expr]]:
+    """What is stored: the statement or call, what it is stored in, the value."""
+    for call in code.method_calls("append", "extend", "appendleft"):
+        if len(call.args) == 1 and isinstance(call.func, ast.Attribute):
+            yield call, call.func.value, call.args[0]
+    for update in code.tree.all(ast.AugAssign):
+        if isinstance(update.op, ast.Add):
+            yield update, update.target, update.value
+    for assign in code.tree.all(ast.Assign):
+        target, value = assign.targets[0], assign.value
+        if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
+            if ast.dump(value.left) == ast.dump(target).replace("Store()", "Load()"):
+                yield assign, target, value.right
+        if isinstance(target, ast.Subscript) and _is_counted(code, target.slice, assign):
+            yield assign, target.value, value
+
+
+def _is_counted(code: Code, index: ast.expr, statement: ast.stmt) -> bool:
+    """Whether the index is a loop's counter: each iteration fills another place."""
+    names = {each.id for each in ast.walk(index) if isinstance(each, ast.Name)}
+    targets = [each.target for each in code.tree.loops(statement) if not isinstance(each, ast.While)]
+    return any(isinstance(each, ast.Name) and each.id in names for target in targets for each in ast.walk(target))
+
+
+def _repeated(code: Code, node: ast.AST, backward: ast.Call) -> Loop | None:
+    """The loop that computes and keeps the value: the innermost around both, or around the keeping alone where the
+    backward is in another function."""
+    loops = code.tree.loops(node)
+    both = [each for each in loops if code.tree.inside(backward, each)]
+    return (both or loops or [None])[0]
+
+
+def _outlives(code: Code, keeper: ast.expr, loop: Loop | None, node: ast.AST) -> bool:
+    """Whether the keeper was there before the iteration and is not made anew in it."""
+    root = keeper
+    while isinstance(root, ast.Subscript):
+        root = root.value
+    if isinstance(root, ast.Attribute):
+        text = ast.unparse(root)
+        around = loop or code.tree.function(node)
+        return around is not None and not any(text == ast.unparse(each) for each in _made_in(around.body))
+    if not isinstance(root, ast.Name) or loop is None:
+        return False
+    if any(isinstance(each, ast.Name) and each.id == root.id for each in _made_in(loop.body)):
+        return False
+    bindings = code.names.bindings(root.id, code.tree.scope(root))
+    return any(not code.tree.inside(each.node, loop) for each in bindings)
+
+
+def _made_in(body: list[ast.stmt]) -> Iterator[ast.expr]:
+    """What every iteration assigns afresh."""
+    for statement in body:
+        if isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                used = {ast.unparse(each) for each in ast.walk(statement.value) if isinstance(each, ast.expr)}
+                if ast.unparse(target) not in used:
+                    yield from target.elts if isinstance(target, ast.Tuple) else [target]
+        elif isinstance(statement, ast.AnnAssign):
+            yield statement.target
+        elif isinstance(statement, (ast.With, ast.For, ast.While, ast.Try)):
+            yield from _made_in(statement.body)
+
+
+def _places(code: Code, node: ast.stmt | ast.Call, kept: ast.expr) -> list[tuple[ast.AST, ast.expr]]:
+    """Where the value is handed over with its graph: the keeping itself, or the calls of the function that keeps it."""
+    for leaf in code.tensors.attached_leaves(kept):
+        if isinstance(leaf, ast.Name):
+            function = code.tree.function(leaf)
+            for binding in code.names.reaching(leaf):
+                if isinstance(binding.node, ast.arg) and binding.scope is function and function is not None:
+                    given = [
+                        (call, code.values.argument_for(function, call, binding.name))
+                        for call in code.values.call_sites(function)
+                    ]
+                    return [(call, each) for call, each in given if each is not None and code.tensors.spent_by(each)]
+    return [(node, kept)]
