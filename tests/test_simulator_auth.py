@@ -215,10 +215,40 @@ def test_an_author_has_no_more_than_read_permission(github: Simulator, repositor
 def test_a_renamed_repository_moves_and_a_deleted_one_is_gone() -> None:
     with Simulator() as github:
         repository = github.repository("octo-org/old")
-        repository.rename("new")
+        pull = repository.open_pull_request({"a.py": "1\n"})
+        repository.move("octo-org/new")
         with github.installation_on("octo-org").client() as client:
             moved = client.get("/repos/octo-org/old")
             assert moved.status_code == 301
             assert client.get(moved.headers["location"]).json()["full_name"] == "octo-org/new"
+            page = client.get("/repos/octo-org/old/pulls/1/files?per_page=5")
+            assert client.get(page.headers["location"]).json()[0]["filename"] == "a.py"
+            written = client.post(
+                "/repos/octo-org/old/issues/1/comments", json={"body": "hello"}, follow_redirects=True
+            )
+            assert ([each.status_code for each in written.history], written.status_code) == ([307], 201)
+            assert [each["body"] for each in pull.state()["conversation"]] == ["hello"]
             repository.delete()
             assert client.get("/repos/octo-org/new").status_code == 404
+
+
+def test_a_transferred_repository_is_out_of_reach_until_installed_there() -> None:
+    with Simulator() as github:
+        repository = github.repository("octo-org/train")
+        with github.installation_on("octo-org").client() as client:
+            repository.move("other-org/train")
+            moved = client.get("/repos/octo-org/train")
+            assert (moved.status_code, client.get(moved.headers["location"]).status_code) == (301, 404)
+        with github.installation("other-org").client() as client:
+            assert client.get(repository.path).json()["full_name"] == "other-org/train"
+
+
+def test_an_archived_repository_is_read_only() -> None:
+    with Simulator() as github:
+        repository = github.repository("octo-org/train")
+        pull = repository.open_pull_request({"a.py": "1\n"})
+        repository.archive()
+        with github.installation_on("octo-org").client() as client:
+            refused = client.post(f"{pull.path}/reviews", json={"body": "x", "event": "COMMENT"})
+            assert (refused.status_code, refused.json()["message"]) == (403, "Repository was archived so is read-only.")
+            assert client.get(pull.path).status_code == 200

@@ -173,3 +173,16 @@ def test_a_call_without_git_is_quick(client: httpx.Client, pull: OpenedPullReque
     for _ in range(100):
         assert client.get("/repos/octo-org/train").status_code == 200
     assert time.perf_counter() - started < 2
+
+
+def test_a_refused_review_may_leave_an_orphan(github: Simulator, client: httpx.Client, pull: OpenedPullRequest) -> None:
+    comment = {"path": "a.py", "line": 99, "body": "off the diff"}
+    github.faults.script("POST", "/reviews$", faults.orphan())
+    first = client.post(f"{pull.path}/reviews", json={"body": "x", "event": "COMMENT", "comments": [comment]})
+    second = client.post(f"{pull.path}/reviews", json={"body": "x", "event": "COMMENT"})
+    assert (first.status_code, second.status_code) == (422, 422)
+    assert second.json()["errors"] == ["User can only have one pending review per pull request"]
+    (orphan,) = client.get(f"{pull.path}/reviews").json()
+    assert (orphan["state"], orphan["body"]) == ("PENDING", "")
+    assert client.delete(f"{pull.path}/reviews/{orphan['id']}").status_code == 200
+    assert client.post(f"{pull.path}/reviews", json={"body": "x", "event": "COMMENT"}).status_code == 200

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,12 +21,14 @@ class Receiver:
     def __init__(self) -> None:
         self.got: list[tuple[dict[str, str], bytes]] = []
         self.status = 202
+        self.seconds = 0.0
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 receiver.got.append((dict(self.headers), body))
+                time.sleep(receiver.seconds)
                 self.send_response(receiver.status)
                 self.send_header("content-length", "2")
                 self.end_headers()
@@ -280,3 +283,23 @@ def test_some_deliveries_can_be_lost(github: Simulator, receiver: Receiver, pull
     github.webhooks.settle()
     assert [json.loads(body)["comment"]["body"] for _, body in receiver.got] == ["2"]
     assert sum(each.failed for each in github.deliveries) == 2
+
+
+def test_an_answer_that_is_late_is_a_failure(github: Simulator, receiver: Receiver, pull: OpenedPullRequest) -> None:
+    assert github.webhooks.answer_within == 10
+    github.webhooks.answer_within, receiver.seconds = 0.05, 0.3
+    pull.comment("hello")
+    github.webhooks.settle()
+    assert (github.deliveries[-1].status, github.deliveries[-1].status_code) == ("timed out", 504)
+
+
+def test_a_push_to_a_fork_is_no_push_to_the_repository(
+    github: Simulator, receiver: Receiver, repository: HostedRepository
+) -> None:
+    github.webhooks.settle()
+    receiver.got.clear()
+    pull = repository.open_pull_request({"a.py": "2\n"}, author="outsider", fork=True)
+    pull.push({"a.py": "3\n"})
+    assert told(github, receiver) == [("pull_request", "opened"), ("pull_request", "synchronize")]
+    head = json.loads(receiver.got[1][1])["pull_request"]["head"]
+    assert (head["sha"], head["repo"]["full_name"]) == (pull.head_sha, "outsider/train")

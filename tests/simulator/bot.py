@@ -137,10 +137,14 @@ class Bot:
         texts = [self._log(each).read_text(errors="replace") for each in names if self._log(each).exists()]
         return "".join(texts)
 
-    def log_tail(self, lines: int = 40) -> str:
-        """The end of each process's log."""
-        parts = [f"--- {name} ---\n" + "\n".join(self.log(name).splitlines()[-lines:]) for name in self.processes]
-        return "\n".join(parts)
+    def log_tail(self, lines: int = 15, width: int = 500) -> str:
+        """The end of each process's log; of a long line (a traceback in JSON) both ends."""
+
+        def cut(line: str) -> str:
+            return line if len(line) <= width else f"{line[: width // 2]} … {line[-width // 2 :]}"
+
+        tails = {name: [cut(line) for line in self.log(name).splitlines()[-lines:]] for name in self.processes}
+        return "\n".join("\n".join([f"--- {name} ---", *tail]) for name, tail in tails.items())
 
     def _wait(self, happened: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + self.ready_within

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["status", "primary-limit", "secondary-limit", "timeout", "reset", "slow"]
+Kind = Literal["status", "primary-limit", "secondary-limit", "timeout", "reset", "slow", "orphan"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ def timeout(seconds: float = 60.0, *, after_write: bool = False) -> Fault:
 def slow_body(seconds: float = 1.0) -> Fault:
     """The right answer, its body dripping in over so long."""
     return Fault("slow", seconds=seconds)
+
+
+def orphan() -> Fault:
+    """For `POST …/reviews`: carried out; if it is refused with 422, an empty pending review is left behind."""
+    return Fault("orphan")
 
 
 def primary_limit(retry_after: int | None = None) -> Fault:

@@ -94,13 +94,19 @@ class HostedRepository:
             )
         return head
 
-    def rename(self, name: str) -> None:
-        """Give it another name; the old one answers 301."""
+    def move(self, full_name: str) -> None:
+        """Rename it or transfer it to another owner; the old address answers 301."""
         with self._world.lock:
             old = self.full_name.lower()
+            owner, _, name = full_name.partition("/")
             self._world.renamed[old] = self._world.repositories.pop(old)
+            self.repository.owner = self._world.account(owner, "Organization")
             self.repository.name = name
-            self._world.repositories[self.full_name.lower()] = self.repository
+            self._world.repositories[full_name.lower()] = self.repository
+
+    def archive(self) -> None:
+        """Make it read-only."""
+        self.repository.archived = True
 
     def delete(self) -> None:
         """Remove it; everything about it answers 404."""
@@ -146,7 +152,8 @@ class HostedRepository:
         repository.pull_requests[number] = pull
         world.remember(pull)
         events.pull_request(world, pull, "opened", who)
-        events.check_suite(world, checking.suite_of(world, repository, head), "requested", who)
+        if not fork:
+            events.check_suite(world, checking.suite_of(world, repository, head), "requested", who)
         return OpenedPullRequest(world, pull)
 
     def _fork(self, owner: Account) -> Repository:

@@ -93,7 +93,7 @@ class Call:
 
         A permission is written `checks:write`. 404 for what the caller may not see, 403 for what it may not do.
         """
-        repository = self.world.repository(self.parameters["owner"], self.parameters["repo"])
+        repository = self.named_repository()
         if self.caller.is_app:
             raise Refusal(401, "Requires authentication")
         installation = self.caller.installation
@@ -104,7 +104,21 @@ class Call:
                 raise forbidden()
         elif self.world.role(repository, self.user.login) == "none":
             raise not_found()
+        if repository.archived and self.method != "GET":
+            raise Refusal(403, "Repository was archived so is read-only.")
         return repository
+
+    def named_repository(self) -> Repository:
+        """The repository of the path, whoever asks; 301 (307 for a write) where it was once, 404 for none."""
+        owner, name = self.parameters["owner"], self.parameters["repo"]
+        moved = self.world.renamed.get(f"{owner}/{name}".lower())
+        if moved is None or f"{owner}/{name}".lower() in self.world.repositories:
+            return self.world.repository(owner, name)
+        rest = self.path.split("/", 4)[4:]
+        where = "/".join([f"{self.world.url}/repositories/{moved.id}", *rest])
+        query = f"?{urlencode(self.query)}" if self.query else ""
+        status, words = (301, "Moved Permanently") if self.method == "GET" else (307, "Temporary Redirect")
+        raise Refusal(status, words, headers={"location": where + query})
 
     def pull_request(self, *permissions: str) -> PullRequest:
         """The pull request of the path; 404 for none."""

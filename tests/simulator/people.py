@@ -86,8 +86,9 @@ class OpenedPullRequest:
             self._touch()
             if pull.state == "open":
                 self._told("synchronize", author, before=before, after=sha)
-                suite = checking.suite_of(self.world, pull.repository, sha)
-                events.check_suite(self.world, suite, "requested", self._account(author))
+                if not pull.is_fork:  # the push was to another repository
+                    suite = checking.suite_of(self.world, pull.repository, sha)
+                    events.check_suite(self.world, suite, "requested", self._account(author))
         return sha
 
     def retarget(self, base: str, *, author: str | None = None) -> None:

@@ -97,6 +97,13 @@ def reply(world: World, parent: ReviewComment, user: Account, body: Json) -> Rev
     return comment
 
 
+def edit_review(world: World, review: Review, user: Account, words: str) -> None:
+    """Give a review another text."""
+    review.body = words
+    if review.state != "PENDING":
+        events.review(world, review, "edited", user)
+
+
 def edit_comment(world: World, comment: ReviewComment, user: Account, words: str) -> None:
     """Give a comment another text."""
     before = comment.body
@@ -181,6 +188,14 @@ def _forget(comment: ReviewComment) -> None:
     thread.comments.remove(comment)
     if not thread.comments:
         thread.pull_request.threads.remove(thread)
+
+
+def leave_orphan(world: World, pull: PullRequest, user: Account) -> None:
+    """What a refused review sometimes leaves behind: an empty one that is pending and stands in the way."""
+    if pending_review(pull, user) is None:
+        review = Review(world.ids.large(), pull, user, "", "PENDING", pull.head_sha, world.clock.stamp())
+        pull.reviews.append(review)
+        world.remember(review)
 
 
 def _listed(comments: Any) -> list[Json]:

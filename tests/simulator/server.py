@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from tests.simulator import reviewing
 from tests.simulator.auth import Caller, Tokens
 from tests.simulator.errors import Refusal
 from tests.simulator.faults import Fault, Faults
@@ -65,10 +66,19 @@ class Api:
     def _call(self, scope: Scope, content: bytes) -> Call:
         path = scope.get("raw_path", scope["path"].encode()).decode().split("?")[0]
         path = re.sub(r"^/api/(v3(?=/)|(?=graphql))", "", path)
-        path = path if path.startswith("/") else f"/{path}"
+        path = self._by_name(path if path.startswith("/") else f"/{path}")
         query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
         headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
         return Call(self._world, scope["method"], path, query, headers, content, Caller())
+
+    def _by_name(self, path: str) -> str:
+        """`/repositories/{id}/…` as `/repos/{owner}/{repo}/…`: where a moved repository's old address leads."""
+        match = re.match(r"/repositories/(\d+)(/.*)?$", path)
+        if match is None:
+            return path
+        with self._world.lock:
+            names = {each.id: each.full_name for each in self._world.repositories.values()}
+        return f"/repos/{names[int(match[1])]}{match[2] or ''}" if int(match[1]) in names else path
 
     def _answer(self, call: Call) -> Answer:
         try:
@@ -103,7 +113,10 @@ class Api:
         return answer
 
     def _spoil(self, call: Call, fault: Fault, answer: Answer | None) -> Answer | None:
-        if fault.kind == "slow":
+        if fault.kind == "orphan" and answer is not None and answer.status == 422:
+            with self._world.lock:
+                reviewing.leave_orphan(self._world, call.pull_request(), call.user)
+        if fault.kind in ("slow", "orphan"):
             return answer
         if fault.kind == "status":
             page = b"<html><body><h1>Server Error</h1></body></html>"
@@ -143,7 +156,7 @@ class Api:
 
 
 def _carried_out(fault: Fault) -> bool:
-    return fault.after_write or fault.kind == "slow"
+    return fault.after_write or fault.kind in ("slow", "orphan")
 
 
 def _refused(refusal: Refusal) -> Answer:

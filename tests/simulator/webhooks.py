@@ -90,6 +90,7 @@ class Webhooks:
         self._queue: queue.Queue[Delivery | None] = queue.Queue()
         self._held: list[Delivery] | None = None
         self._to_lose = 0
+        self.answer_within = ANSWER_WITHIN
         self.deliveries: deque[Delivery] = deque()
         self._threads = [threading.Thread(target=self._send_all, daemon=True) for _ in range(senders)]
         for thread in self._threads:
@@ -242,7 +243,7 @@ class Webhooks:
         self._queue.put(delivery)
 
     def _send_all(self) -> None:
-        with httpx.Client(timeout=ANSWER_WITHIN, trust_env=False, verify=False) as client:
+        with httpx.Client(trust_env=False, verify=False) as client:
             while (delivery := self._queue.get()) is not None:
                 try:
                     self._send(client, delivery)
@@ -269,7 +270,7 @@ class Webhooks:
         if self._to_lose > 0 or url is None:
             self._to_lose = max(self._to_lose - 1, 0)
             raise httpx.ConnectError("lost on the way")
-        return client.post(url, content=delivery.content, headers=delivery.headers)
+        return client.post(url, content=delivery.content, headers=delivery.headers, timeout=self.answer_within)
 
 
 def _signature(secret: str, content: bytes, digest: Any) -> str:

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.simulator.errors import Refusal, not_found
+from tests.simulator.errors import not_found
 from tests.simulator.model import (
     Account,
     AccountType,
@@ -85,13 +85,10 @@ class World:
         return found if covered else None
 
     def repository(self, owner: str, name: str) -> Repository:
-        """A repository by its present name; 301 for a former one, 404 else."""
+        """A repository by its present name; 404 for another."""
         key = f"{owner}/{name}".lower()
         if key in self.repositories:
             return self.repositories[key]
-        if key in self.renamed:
-            where = f"{self.url}/repositories/{self.renamed[key].id}"
-            raise Refusal(301, "Moved Permanently", headers={"location": where})
         raise not_found()
 
     def repository_by_id(self, identifier: int) -> Repository:

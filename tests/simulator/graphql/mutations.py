@@ -26,7 +26,7 @@ def node(context: Context, thing: Any) -> Json | None:
         IssueComment: shown.issue_comment,
     }
     found = show.get(type(thing))
-    return found(context, thing) if found else None
+    return found(context, thing) if found and _may_see(context, thing) else None
 
 
 def mutations(context: Context) -> Json:
@@ -49,10 +49,14 @@ def _find(context: Context, identifier: str, *kinds: type) -> Any:
     thing = context.world.nodes.get(identifier)
     if not isinstance(thing, kinds):
         raise failure("NOT_FOUND", f"Could not resolve to a node with the global id of '{identifier}'")
-    pull = thing if isinstance(thing, PullRequest) else _pull_request(thing)
-    if not context.allows(pull.repository, "pull_requests:read", "issues:read"):
+    if not _may_see(context, thing):
         raise failure("NOT_FOUND", f"Could not resolve to a node with the global id of '{identifier}'")
     return thing
+
+
+def _may_see(context: Context, thing: Any) -> bool:
+    pull = thing if isinstance(thing, PullRequest) else _pull_request(thing)
+    return context.allows(pull.repository, "pull_requests:read", "issues:read")
 
 
 def _pull_request(thing: Any) -> PullRequest:
@@ -127,7 +131,7 @@ def _update_comment(context: Context, given: Json) -> Json:
 def _update_review(context: Context, given: Json) -> Json:
     review = _find(context, given["pullRequestReviewId"], Review)
     context.require(review.pull_request.repository, _WRITE)
-    review.body = given["body"]
+    reviewing.edit_review(context.world, review, context.viewer, given["body"])
     return {"pullRequestReview": node(context, review)}
 
 

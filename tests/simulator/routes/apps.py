@@ -48,7 +48,7 @@ def _app_routes(router: Router) -> None:
     @router.add("GET", "/repos/{owner}/{repo}/installation")
     def installation_of(call: Call) -> Answer:
         call.app()
-        repository = call.world.repository(call.parameters["owner"], call.parameters["repo"])
+        repository = call.named_repository()
         found = call.world.installed_on(repository)
         if found is None:
             raise not_found()

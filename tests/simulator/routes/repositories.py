@@ -30,14 +30,6 @@ def repository(call: Call) -> Answer:
     return Answer(body=repositories.full(call.world, call.repository()))
 
 
-@router.add("GET", "/repositories/{repository_id}")
-def repository_by_id(call: Call) -> Answer:
-    """Where a renamed repository's old address leads."""
-    found = call.world.repository_by_id(call.number("repository_id"))
-    call.parameters.update(owner=found.owner.login, repo=found.name)
-    return repository(call)
-
-
 @router.add("GET", "/repos/{owner}/{repo}/contents")
 @router.add("GET", "/repos/{owner}/{repo}/contents/")
 @router.add("GET", "/repos/{owner}/{repo}/contents/{path...}")

@@ -40,7 +40,8 @@ def update_review(call: Call) -> Answer:
     found = _review(call, _WRITE)
     if found.user is not call.user:
         raise forbidden()
-    found.body = text(call.json(), "body", resource="PullRequestReview", longest=reviewing.LONGEST_BODY, required=True)
+    words = text(call.json(), "body", resource="PullRequestReview", longest=reviewing.LONGEST_BODY, required=True)
+    reviewing.edit_review(call.world, found, call.user, words)
     return Answer(body=comments.review(call.world, found))
 
 
