@@ -14,6 +14,7 @@ from typing import Any
 
 from github import Auth, Consts, GithubIntegration
 from github.Requester import Requester
+from jwt.exceptions import InvalidKeyError
 
 from app.events import GiveUp, RetryLater
 from app.github.weather import BREATHER, Answer, check_status, is_limit
@@ -89,6 +90,10 @@ class AppKey:
         self._drift = 0.0
         self._sign = Auth.AppAuth.create_jwt_sign(settings.private_key_pem, Consts.DEFAULT_JWT_ALGORITHM)
         self.auth = Auth.AppAuth(settings.app_id, sign_func=self._signed)
+        try:
+            self.auth.create_jwt()
+        except (InvalidKeyError, ValueError, TypeError):
+            raise ValueError("MLSTAFF_PRIVATE_KEY is a PEM, but no RSA private key") from None
 
     def now(self) -> float:
         """GitHub's time, as far as we know."""

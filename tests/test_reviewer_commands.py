@@ -1,0 +1,184 @@
+"""Commands given on a simulated GitHub: who is answered, how, and how often"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.events import Place, RetryLater
+from tests.bot import BROKEN_LOOP, LOOP, Bot, repository_with, said
+from tests.simulator import OpenedPullRequest, Simulator, faults
+
+PLACES: tuple[Place, ...] = ("conversation", "thread", "review")
+
+
+@pytest.fixture
+def github() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def pull(github: Simulator) -> OpenedPullRequest:
+    """A reviewed pull request with one thread of ours."""
+    opened = repository_with(github, train=LOOP).open_pull_request({"train.py": BROKEN_LOOP})
+    Bot(github).review(opened)
+    return opened
+
+
+def reactions(pull: OpenedPullRequest) -> list[str]:
+    """Ours, on anything, in order."""
+    return [each["content"] for each in pull.state()["reactions"] if each["user"].endswith("[bot]")]
+
+
+def replies(pull: OpenedPullRequest) -> list[str]:
+    """What we said in the conversation and in threads, but for the findings."""
+    state = pull.state()
+    bodies = [each["body"] for each in state["conversation"] if each["user"]["login"].endswith("[bot]")]
+    threads = [each for each in state["comments"] if each["user"].endswith("[bot]") and each["in_reply_to_id"]]
+    return [*bodies, *(each["body"] for each in threads)]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_help_is_answered_where_it_was_asked_for(github: Simulator, pull: OpenedPullRequest, place: Place) -> None:
+    Bot(github).answer(pull, "/mlstaff help", place=place)
+    (reply,) = replies(pull)
+    assert "/mlstaff review" in reply
+    assert reactions(pull) == ["eyes", "rocket"]
+    assert len(pull.state()["conversation"]) == (0 if place == "thread" else 1 + (place == "conversation"))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_not_understood_is_said_with_the_usage(
+    github: Simulator, pull: OpenedPullRequest, place: Place
+) -> None:
+    Bot(github).answer(pull, "/mlstaff reviw @everyone", place=place)
+    (reply,) = replies(pull)
+    assert "reviw" in reply
+    assert "@everyone" not in reply
+    assert "/mlstaff help" in reply
+    assert reactions(pull) == ["eyes", "confused"]
+
+
+@pytest.mark.parametrize("author", ["maintainer", "contributor"])
+def test_review_is_for_maintainers_and_for_the_author_even_of_a_draft(github: Simulator, author: str) -> None:
+    repository = repository_with(github, train=LOOP)
+    draft = repository.open_pull_request({"train.py": BROKEN_LOOP}, draft=True, author="contributor")
+    Bot(github).answer(draft, "/mlstaff review", author=author)
+    assert len(draft.state()["comments"]) == 1
+    assert reactions(draft) == ["eyes", "rocket"]
+    assert replies(draft) == []
+
+
+@pytest.mark.parametrize("author", ["stranger", "reader", "triager", "helper[bot]", "mlstaff[bot]"])
+def test_others_are_not_answered_at_all(github: Simulator, author: str) -> None:
+    repository = repository_with(github, train=LOOP)
+    repository.role("reader", "read")
+    repository.role("triager", "triage")
+    pull = repository.open_pull_request({"train.py": BROKEN_LOOP})
+    command = said(pull, "/mlstaff review\n/mlstaff nonsense", author=author)
+    bot, before = Bot(github), pull.state()
+    calls = bot.do(bot.reviewer.answer(command))
+    assert [call.method for call in calls if call.method != "GET"] == []
+    assert pull.state() == before
+
+
+def test_an_author_without_write_access_is_told_so(github: Simulator, pull: OpenedPullRequest) -> None:
+    Bot(github).answer(pull, "/mlstaff pause", author="contributor")
+    (reply,) = replies(pull)
+    assert "write access" in reply
+    assert reactions(pull) == ["eyes", "confused"]
+
+
+def test_a_permission_that_cannot_be_had_is_none(github: Simulator, pull: OpenedPullRequest) -> None:
+    github.faults.script("GET", "/permission$", faults.server_error(502))
+    with pytest.raises(RetryLater):
+        Bot(github).answer(pull, "/mlstaff help")
+    assert reactions(pull) == []
+    github.faults.script("GET", "/permission$", faults.server_error(403))
+    Bot(github).answer(pull, "/mlstaff help")
+    assert reactions(pull) == []
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("command", ["/mlstaff help", "/mlstaff nonsense", "/mlstaff pause"])
+def test_a_command_is_answered_once_however_often_it_is_delivered(
+    github: Simulator, pull: OpenedPullRequest, place: Place, command: str
+) -> None:
+    given = said(pull, f"{command}\n{command}", place=place)
+    github.faults.script("POST", r"/(comments|replies)$", None, faults.reset(after_write=True))
+    bot = Bot(github)
+    with pytest.raises(RetryLater):
+        bot.do(bot.reviewer.answer(given))
+    for _ in range(2):
+        again = Bot(github)
+        again.do(again.reviewer.answer(given))
+    assert len(replies(pull)) == 2
+
+
+def test_rules_are_explained(github: Simulator, pull: OpenedPullRequest) -> None:
+    Bot(github, public_url="https://mlstaff.example.org").answer(pull, "/mlstaff explain missing-zero-grad")
+    (reply,) = replies(pull)
+    assert "❌" in reply
+    assert "✅" in reply
+    assert "https://mlstaff.example.org/rules/missing-zero-grad" in reply
+
+
+def test_a_finding_ignored_in_its_thread_stays_quiet_until_that_is_taken_back(
+    github: Simulator, pull: OpenedPullRequest
+) -> None:
+    Bot(github).answer(pull, "/mlstaff ignore we accumulate on purpose", place="thread")
+    assert pull.state()["check_run"]["conclusion"] == "success"
+    pull.push({"train.py": BROKEN_LOOP + "\n# more\n"})
+    Bot(github).review(pull)
+    assert pull.state()["check_run"]["conclusion"] == "success"
+    Bot(github).answer(pull, "/mlstaff unignore", place="thread")
+    assert pull.state()["check_run"]["conclusion"] == "failure"
+    assert len(pull.threads()) == 1
+
+
+def test_a_rule_ignored_in_the_conversation_stays_quiet_on_this_pull_request(
+    github: Simulator, pull: OpenedPullRequest
+) -> None:
+    Bot(github).answer(pull, "/mlstaff ignore missing-zero-grad it is a demo")
+    pull.push({"more.py": BROKEN_LOOP})
+    Bot(github).review(pull)
+    assert len(pull.threads()) == 1
+    assert pull.state()["check_run"]["conclusion"] == "success"
+    Bot(github).answer(pull, "/mlstaff unignore missing-zero-grad")
+    assert len(pull.threads()) == 2
+    assert pull.state()["check_run"]["conclusion"] == "failure"
+
+
+def test_a_paused_pull_request_is_left_alone_until_it_is_resumed(github: Simulator, pull: OpenedPullRequest) -> None:
+    Bot(github).answer(pull, "/mlstaff pause")
+    pull.push({"more.py": BROKEN_LOOP})
+    Bot(github).review(pull)
+    assert "paused" in pull.state()["check_run"]["output"]["summary"]
+    assert len(pull.threads()) == 1
+    Bot(github).answer(pull, "/mlstaff resume")
+    assert len(pull.threads()) == 2
+
+
+def test_review_all_also_tells_what_is_not_new_and_the_next_push_does_not_call_it_gone(
+    github: Simulator,
+) -> None:
+    old = BROKEN_LOOP.replace("train(", "old(")
+    repository = repository_with(github, train=old)
+    pull = repository.open_pull_request({"train.py": old + "\nLR = 0.1\n"})
+    Bot(github).review(pull)
+    assert pull.threads() == []
+    Bot(github).answer(pull, "/mlstaff review all")
+    state = pull.state()
+    assert state["check_run"]["conclusion"] == "failure"
+    told = state["check_run"]["output"]["summary"] + "".join(each["body"] for each in state["reviews"])
+    assert "missing-zero-grad" in told
+    before = [each["body"] for each in state["comments"]]
+    assert before
+    pull.push({"train.py": old + "\nLR = 0.2\n"})
+    Bot(github).review(pull)
+    assert [each["body"] for each in pull.state()["comments"]] == before
+
+
+def test_config_says_what_holds_and_where_it_is_from(github: Simulator, pull: OpenedPullRequest) -> None:
+    Bot(github).answer(pull, "/mlstaff config")
+    assert "defaults" in replies(pull)[0]
