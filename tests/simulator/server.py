@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -100,6 +101,7 @@ class Api:
 
     def _finish(self, call: Call, answer: Answer) -> Answer:
         headers = {
+            "date": formatdate(self._world.clock.now(), usegmt=True),
             "x-github-request-id": uuid.uuid4().hex[:20].upper(),
             "x-github-media-type": "github.v3; format=json",
         }
@@ -213,7 +215,13 @@ class Server:
         self._socket = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
-            api, log_level="critical", lifespan="off", http=_protocol(api), ws="none", timeout_keep_alive=60
+            api,
+            log_level="critical",
+            lifespan="off",
+            http=_protocol(api),
+            ws="none",
+            timeout_keep_alive=60,
+            date_header=False,
         )
         self._server = _QuickServer(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
