@@ -8,7 +8,6 @@ server and a queue would be most of its time.
 import os
 import sys
 from enum import StrEnum
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -49,7 +48,9 @@ def root(
 ) -> None:
     """Reviews machine-learning code the way a staff engineer would."""
     if version:
-        typer.echo(f"mlstaff {metadata.version('mlstaff')}")
+        from app.version import version as installed
+
+        typer.echo(f"mlstaff {installed()}")
         raise typer.Exit
 
 
@@ -147,8 +148,7 @@ def worker() -> None:
 
 
 def _finish(reports: tuple[FileReport, ...], format: Format, fail_on: FailOn) -> NoReturn:
-    outcome = Outcome(reports, metadata.version("mlstaff"), Options(), colour=_wants_colour())
-    sys.stdout.write(rendered(outcome, format))
+    sys.stdout.write(rendered(Outcome(reports, Options(), colour=_wants_colour()), format))
     sys.stdout.flush()
     tiers = {finding.tier for report in reports for finding in report.findings}
     failing = fail_on is not FailOn.NEVER and any(tier.rank <= Tier(fail_on).rank for tier in tiers)

@@ -21,10 +21,9 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command found; `version` is the program's, `colour` is for text on a terminal."""
+    """What a command found; `colour` is for text on a terminal."""
 
     reports: Sequence[FileReport]
-    version: str
     options: Options
     colour: bool = False
 
@@ -35,7 +34,9 @@ def rendered(outcome: Outcome, format: Format) -> str:
         case Format.JSON:
             return structured.render(outcome.reports)
         case Format.SARIF:
-            return sarif.render(outcome.reports, outcome.options, outcome.version)
+            from app.version import version
+
+            return sarif.render(outcome.reports, outcome.options, version())
         case Format.GITHUB:
             return workflow.render(outcome.reports)
         case Format.MARKDOWN:
