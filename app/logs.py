@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterable
+from typing import TextIO
 
 import structlog
 from pydantic import SecretStr
@@ -63,8 +64,8 @@ def _forms(secret: str) -> Iterable[str]:
         yield secret.split("://", 1)[1].rsplit("@", 1)[0].split(":", 1)[-1]
 
 
-def configure(settings: Settings) -> None:
-    """Sends the logs of this process, from structlog and from `logging`, through one formatter."""
+def configure(settings: Settings, stream: TextIO | None = None) -> None:
+    """Sends the logs of this process, from structlog and from `logging`, through one formatter to stderr."""
     redact = Redaction.of(settings)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -76,7 +77,7 @@ def configure(settings: Settings) -> None:
     def render(_: WrappedLogger, __: str, event: EventDict) -> str:
         return redact(json.dumps(event, ensure_ascii=False, default=repr))
 
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow=())],
