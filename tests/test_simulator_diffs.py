@@ -4,6 +4,7 @@ import base64
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -215,3 +216,42 @@ def test_a_conditional_request_is_answered_304_and_free(client: httpx.Client, re
 def test_the_root_folder_is_listed(client: httpx.Client, repository: HostedRepository, path: str) -> None:
     listed = client.get(f"{repository.path}/contents{path}").json()
     assert [(each["name"], each["type"]) for each in listed] == [("a.py", "file"), ("old.py", "file")]
+
+
+def test_names_of_every_kind_are_kept(client: httpx.Client, repository: HostedRepository) -> None:
+    names = [
+        "with space.py",
+        'quo"te.py',
+        "back\\slash.py",
+        "tab\there.py",
+        "größe.py",
+        "模型.py",
+        "-dash.py",
+        "a:b.py",
+    ]
+    pull = repository.open_pull_request(dict.fromkeys(names, "x = 1\n"))
+    assert sorted(files_of(client, pull.path)) == sorted(names)
+    assert '"b/gr\\303\\266\\303\\237e.py"' in pull.diff
+    for name in names:
+        path = f"{repository.path}/contents/{quote(name)}?ref={pull.head_sha}"
+        assert base64.b64decode(client.get(path).json()["content"]) == b"x = 1\n"
+
+
+def test_a_rename_alone_is_in_the_list_without_a_patch(client: httpx.Client, repository: HostedRepository) -> None:
+    pull = repository.open_pull_request({"old.py": None, "new.py": COUNTED})
+    (shown,) = files_of(client, pull.path).values()
+    assert (shown["status"], shown["previous_filename"], shown["changes"]) == ("renamed", "old.py", 0)
+    assert "patch" not in shown
+    assert "similarity index 100%" in pull.diff
+
+
+def test_a_merge_of_the_base_shows_only_what_the_pull_request_changes(
+    client: httpx.Client, repository: HostedRepository
+) -> None:
+    pull = repository.open_pull_request({"new.py": "x = 1\n"})
+    pull.push({"new.py": "x = 2\n"})
+    tip = repository.push({"a.py": "a = 1\n"})
+    pull.merge_base_in()
+    assert pull.merge_base == tip
+    assert list(files_of(client, pull.path)) == ["new.py"]
+    assert len(client.get(f"{pull.path}/commits").json()) == client.get(pull.path).json()["commits"] == 3

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 Side = Literal["LEFT", "RIGHT"]
 _HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+_ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 _STATUS = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
 
 
@@ -147,16 +148,26 @@ class Diff:
 
 
 def parse_raw(out: bytes) -> list[RawEntry]:
-    """Records of `git diff-tree -r -z --raw`."""
-    words = iter(out.split(b"\0")[:-1])
+    """Records of `git diff-tree -r --raw`."""
     entries = []
-    for word in words:
-        old_mode, new_mode, old_sha, new_sha, status = word.decode().lstrip(":").split()
-        old_path = new_path = next(words).decode("utf-8", "replace")
-        if status[0] in "RC":
-            new_path = next(words).decode("utf-8", "replace")
-        entries.append(RawEntry(old_mode, new_mode, old_sha, new_sha, status[0], old_path, new_path))
+    for line in out.splitlines() if out.startswith(b":") else ():
+        head, *names = line.split(b"\t")
+        old_mode, new_mode, old_sha, new_sha, status = head.decode().lstrip(":").split()
+        paths = [_unquoted(name) for name in names]
+        entries.append(RawEntry(old_mode, new_mode, old_sha, new_sha, status[0], paths[0], paths[-1]))
     return entries
+
+
+def _unquoted(name: bytes) -> str:
+    """A path as git writes it: in quotes, with escapes and octal bytes, when it is not plain ASCII."""
+    if name.startswith(b'"'):
+        inner = re.sub(rb"\\([0-7]{3}|.)", lambda match: _ESCAPES.get(match[1]) or _octal(match[1]), name[1:-1])
+        return inner.decode("utf-8", "replace")
+    return name.decode()
+
+
+def _octal(digits: bytes) -> bytes:
+    return bytes([int(digits, 8)]) if len(digits) == 3 else digits
 
 
 def parse_patch(entries: list[RawEntry], text: bytes) -> Diff:

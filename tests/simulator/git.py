@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.simulator.diffs import Diff, RawEntry, parse_patch, parse_raw
+from tests.simulator.diffs import Diff, parse_patch, parse_raw
 
 NULL = "0" * 40
+#: Histories up to so many commits are walked here; to ask git costs a process.
+_SHORT = 20
 _EPOCH = 1_767_225_600  # 2026-01-01: commits are dated from here, one second apart, so object ids repeat
 _ENVIRONMENT = {
     "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
@@ -87,7 +89,6 @@ class GitRepository:
         self._reader: subprocess.Popen[bytes] | None = None
         self._objects: dict[str, Object | None] = {}
         self.diff = functools.lru_cache(maxsize=4096)(self._diff)
-        self.patch = functools.lru_cache(maxsize=4096)(self._patch)
         self.merge_base = functools.lru_cache(maxsize=16384)(self._merge_base)
         self.revisions = functools.lru_cache(maxsize=4096)(self._revisions)
 
@@ -168,14 +169,25 @@ class GitRepository:
         return entries
 
     def _diff(self, old: str, new: str) -> Diff:
-        raw = self.git("diff-tree", "-r", "-z", "-M", "--raw", "--no-abbrev", old, new)
-        entries: list[RawEntry] = parse_raw(raw)
-        return parse_patch(entries, self.patch(old, new))
+        options = ("-r", "-M", "--raw", "--patch", "--no-abbrev", "--no-ext-diff", "--no-textconv")
+        raw, _, patch = self.git("diff-tree", *options, old, new).partition(b"\n\n")
+        return parse_patch(parse_raw(raw), patch)
 
-    def _patch(self, old: str, new: str) -> bytes:
-        return self.git("diff-tree", "-r", "-M", "--patch", "--no-ext-diff", "--no-textconv", old, new)
+    def _chain(self, ancestor: str, descendant: str) -> list[str] | None:
+        """The commits after `ancestor` up to `descendant`, the newest first; `None` if that is no short single line."""
+        chain: list[str] = []
+        while descendant != ancestor:
+            found = self.read(descendant)
+            parents = _parse_commit(descendant, found.data).parents if found and found.type == "commit" else ()
+            if len(parents) != 1 or len(chain) >= _SHORT:
+                return None
+            chain.append(descendant)
+            descendant = parents[0]
+        return chain
 
     def _merge_base(self, one: str, other: str) -> str | None:
+        if self._chain(one, other) is not None:
+            return one
         try:
             return self.git("merge-base", one, other).decode().strip() or None
         except GitError:
@@ -183,6 +195,9 @@ class GitRepository:
 
     def _revisions(self, excluded: str, included: str) -> tuple[str, ...]:
         """Commits reachable from `included` and not from `excluded`, oldest first."""
+        chain = self._chain(excluded, included)
+        if chain is not None:
+            return tuple(reversed(chain))
         out = self.git("rev-list", "--reverse", "--topo-order", included, f"^{excluded}")
         return tuple(out.decode().split())
 

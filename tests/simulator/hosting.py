@@ -104,6 +104,10 @@ class HostedRepository:
             self.repository.name = name
             self._world.repositories[full_name.lower()] = self.repository
 
+    def rename(self, name: str) -> None:
+        """Give it another name; the old address answers 301."""
+        self.move(f"{self.repository.owner.login}/{name}")
+
     def archive(self) -> None:
         """Make it read-only."""
         self.repository.archived = True

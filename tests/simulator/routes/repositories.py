@@ -116,7 +116,9 @@ def compare(call: Call) -> Answer:
     if merge_base is None:
         raise Refusal(404, f"No common ancestor between {base_name} and {head_name}.")
     if call.accepts("diff"):
-        return Answer(body=found.git.patch(merge_base, head), media_type="application/vnd.github.diff; charset=utf-8")
+        return Answer(
+            body=found.git.diff(merge_base, head).text, media_type="application/vnd.github.diff; charset=utf-8"
+        )
     return Answer(body=_comparison(call, found, base, head, merge_base))
 
 
