@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from detectors._engine.accumulation import Intervals
+from detectors._engine.activations import Activations
 from detectors._engine.build import flows_of
+from detectors._engine.definitions import Definitions
+from detectors._engine.endpoints import Endpoints
 from detectors._engine.events import Actions
 from detectors._engine.finding import Finding, Related, Tier
 from detectors._engine.flow import Flow
 from detectors._engine.frameworks import owning_framework
+from detectors._engine.inference import Inference
 from detectors._engine.libraries import Kind
+from detectors._engine.llm_calls import LlmCalls
+from detectors._engine.loaders import Loaders
 from detectors._engine.loops import TrainingStep, training_steps
 from detectors._engine.mend import Change, Source
 from detectors._engine.names import Names
@@ -24,6 +31,7 @@ from detectors._engine.secrets import Secret, digested, redacted, secret_named, 
 from detectors._engine.splits import Splits
 from detectors._engine.tensors import Tensors
 from detectors._engine.tree import FUNCTIONS, Function, Loop, Tree
+from detectors._engine.updates import Update, updates_of
 from detectors._engine.values import Values, last_name
 
 if TYPE_CHECKING:
@@ -109,6 +117,21 @@ class Code:
         return list(training_steps(self.flows))
 
     @cached_property
+    def updates(self) -> list[Update]:
+        """Every optimizer step with the backward calls that feed it, in a loop or in a function of its own."""
+        return list(updates_of(self.flows))
+
+    @cached_property
+    def definitions(self) -> Definitions:
+        """What names were written as."""
+        return Definitions(self.names, self.values)
+
+    @cached_property
+    def intervals(self) -> Intervals:
+        """Conditions that hold every k-th time."""
+        return Intervals(self.definitions)
+
+    @cached_property
     def passes(self) -> Passes:
         """Which forward calls train and which evaluate, and in which mode."""
         return Passes(self.tree, self.names, self.values, self.flows)
@@ -138,6 +161,16 @@ class Code:
         return Ranks(self.tree, self.names, self.values)
 
     @cached_property
+    def activations(self) -> Activations:
+        """What was applied last to a tensor, and the losses that take it."""
+        return Activations(self.tree, self.names, self.values)
+
+    @cached_property
+    def loaders(self) -> Loaders:
+        """The data loaders this file makes."""
+        return Loaders(self.tree, self.names, self.values, lambda: self.training_steps)
+
+    @cached_property
     def preprocessing(self) -> Preprocessing:
         """Transformers that learn from data, and where they are fitted."""
         return Preprocessing(self.tree, self.names, self.values, self.provenance, self.splits)
@@ -148,6 +181,21 @@ class Code:
         imports = [alias.name for each in self.tree.all(ast.Import) for alias in each.names]
         froms = [each.module or "" for each in self.tree.all(ast.ImportFrom) if not each.level]
         return frozenset(each.partition(".")[0] for each in (*imports, *froms))
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        """What a server runs for each request."""
+        return Endpoints(self.tree, self.names, self.values, self.packages)
+
+    @cached_property
+    def llm_calls(self) -> LlmCalls:
+        """Clients and calls of language models."""
+        return LlmCalls(self.tree, self.names, self.values)
+
+    @cached_property
+    def inference(self) -> Inference:
+        """Where weights are loaded and models are run."""
+        return Inference(self.tree, self.names, self.values, self.llm_calls)
 
     @cached_property
     def secrets(self) -> list[tuple[Secret, int, ast.expr | None]]:
@@ -197,6 +245,12 @@ class Code:
         if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
             return str(target.slice.value)
         return last_name(target)
+
+    @cached_property
+    def is_torch(self) -> bool:
+        """Whether modes, gradients and steps in this file are PyTorch's: it is imported, or no other framework is."""
+        others = {"paddle", "mxnet", "tensorflow", "jax", "flax", "mlx", "oneflow", "mindspore", "chainer", "cupy"}
+        return "torch" in self.packages or not self.packages & others
 
     @cached_property
     def is_test(self) -> bool:

@@ -1,0 +1,230 @@
+"""LLM calls: clients and calls of the providers' libraries, with what was set for the client and for the call.
+
+openai, anthropic, google-genai, mistralai, cohere, groq, together, litellm, ollama, bedrock, langchain, llama_index,
+transformers pipelines and `generate`, vLLM. A setting given through `**kwargs` or by a client of unknown make is
+unknown, never absent.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from detectors._engine.names import Bound, Names
+from detectors._engine.tree import FUNCTIONS, Tree
+from detectors._engine.values import Value, Values
+
+_CLIENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (library, re.compile(f"(?:{pattern})$"))
+    for library, pattern in (
+        ("openai",
+            r"openai\.(Async)?(Azure)?OpenAI|openai\.Client|openai\.AsyncClient"
+            r"|langfuse\.openai\.(Async)?(Azure)?OpenAI"),
+        ("anthropic", r"anthropic\.(Async)?(Anthropic|Client|AnthropicBedrock|AnthropicVertex)"),
+        ("google",
+            r"google\.genai\.Client|google\.generativeai\.GenerativeModel"
+            r"|vertexai\.(preview\.)?generative_models\.GenerativeModel"),
+        ("mistralai", r"mistralai\.(Mistral|client\.MistralClient)|mistralai\.client\.Mistral"),
+        ("cohere", r"cohere\.(Async)?Client(V2)?"),
+        ("groq", r"groq\.(Async)?Groq"),
+        ("together", r"together\.(Async)?Together"),
+        ("ollama", r"ollama\.(Async)?Client"),
+        ("huggingface_hub", r"huggingface_hub\.(Async)?InferenceClient"),
+        ("bedrock", r"boto3\.client"),
+        ("vllm", r"vllm\.(LLM|AsyncLLMEngine(\.from_engine_args)?|LLMEngine(\.from_engine_args)?)"),
+        ("langchain",
+            r"langchain(_\w+)?\.(\w+\.)*(Chat[A-Z]\w*|init_chat_model|[A-Z]\w*LLM|Ollama|OpenAI"
+            r"|AzureOpenAI|Anthropic|HuggingFacePipeline|HuggingFaceEndpoint|Bedrock|VertexAI|LlamaCpp"
+            r"|Replicate|Together)"),
+        ("llama_index", r"llama_index\.(\w+\.)*llms\.(\w+\.)*[A-Z]\w*"),
+        ("pipeline", r"transformers\.pipeline|transformers\.pipelines\.pipeline"),
+    )
+)  # fmt: skip
+_METHODS = {
+    "openai": (
+        r"chat\.completions\.(with_raw_response\.)?(create|parse|stream)"
+        r"|beta\.chat\.completions\.(parse|stream)|completions\.create|responses\.(create|parse"
+        r"|stream)"
+    ),
+    "anthropic": r"(beta\.)?messages\.(create|stream)|completions\.create",
+    "google": r"(aio\.)?models\.generate_content(_stream)?|generate_content(_async)?",
+    "mistralai": r"chat(\.complete|\.complete_async|\.stream|\.parse)?",
+    "cohere": r"(v2\.)?chat(_stream)?|generate",
+    "groq": r"chat\.completions\.create",
+    "together": r"chat\.completions\.create|completions\.create",
+    "ollama": r"chat|generate",
+    "huggingface_hub": r"chat_completion|text_generation|chat\.completions\.create",
+    "bedrock": r"invoke_model(_with_response_stream)?|converse(_stream)?",
+    "vllm": r"generate|chat",
+    "langchain": r"invoke|ainvoke|predict|apredict|stream|astream|generate|agenerate|batch|abatch|",
+    "llama_index": r"complete|acomplete|chat|achat|stream_complete|stream_chat|predict|apredict",
+    "pipeline": r"",
+}  # fmt: skip
+_FUNCTIONS = re.compile(
+    r"litellm\.(a?completion|a?text_completion|a?responses)|openai\.(ChatCompletion|Completion)\.a?create"
+    r"|openai\.chat\.completions\.create|openai\.completions\.create|openai\.responses\.create|ollama\.(chat|generate)$"
+)
+_PACKAGES = frozenset(
+    """openai anthropic google vertexai mistralai cohere groq together ollama huggingface_hub boto3 vllm litellm langfuse
+    transformers llama_index langchain langchain_openai langchain_anthropic langchain_community langchain_core
+    langchain_google_genai langchain_google_vertexai langchain_mistralai langchain_cohere langchain_groq langchain_ollama
+    langchain_aws langchain_huggingface langchain_together langchain_fireworks langchain_deepseek langchain_nvidia_ai_endpoints
+    """.split()
+)
+_LOCAL = frozenset(["vllm", "pipeline", "generate"])
+_TIMEOUTS = {
+    "openai": ("timeout", "http_client"), "anthropic": ("timeout", "http_client"), "groq": ("timeout", "http_client"),
+    "google": ("http_options", "request_options", "timeout"), "mistralai": ("timeout_ms", "timeout", "client", "async_client"),
+    "cohere": ("timeout", "httpx_client", "request_options"), "togethe (
+        r": ("
+    )timeout", "http_client"), "ollama": ("timeout",),
+    "huggingface_hub": ("timeout",), "bedrock": ("config",), "litellm": ("timeout", "request_timeout", "force_timeout"),
+    "langchain": ("timeout", "request_timeout", "client", "http_client", "default_request_timeout", "config", "client_kwargs", "async_client"),
+    "llama_index": ("timeout", "request_timeout", "http_client", "client"),
+}  # fmt: skip
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "max_length", "max_tokens_to_sample",
+           "sampling_params", "generation_config", "config", "inferenceConfig", "options", "num_predict", "body", "n_predict", "extra_body")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LlmCall:
+    """One call of a model: the library, the client that is in sight, and the method's dotted name."""
+
+    node: ast.Call
+    library: str
+    client: ast.Call | None
+    method: str
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it goes over the network to a service."""
+        return self.library not in _LOCAL
+
+    def setting(self, *names: str) -> ast.expr | None:
+        """What the call, else the client, is given for the first of these arguments that is set."""
+        for call in (self.node, self.client):
+            for keyword in call.keywords if call is not None else ():
+                if keyword.arg in names:
+                    return keyword.value
+        return None
+
+    def may_set(self, *names: str) -> bool:
+        """Whether one of them is set for the call or the client, or may be."""
+        unknown = any(
+            keyword.arg is None for call in (self.node, self.client) if call is not None for keyword in call.keywords
+        )
+        return unknown or self.setting(*names) is not None
+
+    @property
+    def may_time_out(self) -> bool:
+        """Whether a time limit is set for the call or the client, or may be."""
+        return self.may_set(*_TIMEOUTS.get(self.library, ("timeout", "request_timeout")))
+
+    @property
+    def may_limit_tokens(self) -> bool:
+        """Whether the length of the answer is limited, or may be."""
+        return self.may_set(*_LIMITS)
+
+
+class LlmCalls:
+    """The LLM calls of one file."""
+
+    def __init__(self, tree: Tree, names: Names, values: Values) -> None:
+        self._tree, self._names, self._values = tree, names, values
+
+    @cached_property
+    def all(self) -> list[LlmCall]:
+        """Every call of a model whose client is in sight, in source order."""
+        if not _PACKAGES & {each.partition(".")[0] for each in self._imported()}:
+            return []
+        found = [self._of(call) for call in self._tree.all(ast.Call)]
+        return [each for each in found if each is not None]
+
+    def _imported(self) -> Iterator[str]:
+        for each in self._tree.all(ast.Import):
+            yield from (alias.name for alias in each.names)
+        for imported in self._tree.all(ast.ImportFrom):
+            yield imported.module or ""
+
+    @cached_property
+    def clients(self) -> list[tuple[ast.Call, str]]:
+        """Every client that is made, with its library."""
+        found = []
+        for call in self._tree.all(ast.Call):
+            library = self.library_of(self._names.origin(call.func) or "", call)
+            if library:
+                found.append((call, library))
+        return found
+
+    @cached_property
+    def by_node(self) -> dict[ast.Call, LlmCall]:
+        """The calls by their node."""
+        return {each.node: each for each in self.all}
+
+    def library_of(self, origin: str, call: ast.Call | None = None) -> str:
+        """The library whose client a constructor of this origin makes, "" where it makes none."""
+        for library, pattern in _CLIENTS:
+            if pattern.match(origin):
+                if library == "bedrock":
+                    return library if call is not None and "bedrock-runtime" in ast.unparse(call) else ""
+                return library
+        return ""
+
+    def _of(self, call: ast.Call) -> LlmCall | None:
+        origin = self._names.origin(call.func)
+        if origin is not None:
+            if _FUNCTIONS.match(origin):
+                library = origin.partition(".")[0]
+                return LlmCall(call, library, None, origin.partition(".")[2])
+            if not origin.startswith("<"):
+                return None
+        for base, method in _chain(call.func):
+            for value in self._values.of(base):
+                library = self._client(value)
+                if library and re.fullmatch(_METHODS[library], method):
+                    return LlmCall(call, library, value.call, method)
+        return None
+
+    def _client(self, value: Value) -> str:
+        return self.library_of(value.origin or "", value.call) if value.origin is not None and not value.index else ""
+
+    # -- outputs ----------------------------------------------------------------------------------------------
+
+    def output_in(self, node: ast.AST, depth: int = 0) -> LlmCall | None:
+        """The LLM call whose answer the expression is or is made of, through names and this file's functions."""
+        if depth > 6:
+            return None
+        for each in ast.walk(node):
+            if isinstance(each, ast.Call):
+                if each in self.by_node:
+                    return self.by_node[each]
+                target = self._values.callee(each)
+                if isinstance(target, FUNCTIONS):
+                    for statement in self._values.returns(target):
+                        found = self.output_in(statement.value, depth + 1) if statement.value is not None else None
+                        if found is not None:
+                            return found
+            elif isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load):
+                for binding in self._names.reaching(each):
+                    if binding.value is None or binding.how not in (
+                        Bound.ASSIGNMENT,
+                        Bound.PART,
+                        Bound.ITEM,
+                        Bound.CONTEXT,
+                    ):
+                        continue
+                    found = self.output_in(binding.value, depth + 1)
+                    if found is not None:
+                        return found
+        return None
+
+
+def _chain(func: ast.expr) -> Iterator[tuple[ast.expr, str]]:
+    """Every way to read `a.b.c` as an object and the dotted method called on it, the shortest object last."""
+    parts: list[str] = []
+    yield func, ""
+    while isinstance(func, ast.Attribute):
+        parts.append(func.attr)
+        func = func.value
+        yield func, ".".join(reversed(parts))
