@@ -3,6 +3,8 @@
 A detector is a file in one of the family folders; it imports what it needs from here.
 """
 
+from detectors._engine.accumulation import Interval
+from detectors._engine.activations import Activation, Applied, Loss
 from detectors._engine.analysis import analyse
 from detectors._engine.catalogue import Detector, Page, all_detectors
 from detectors._engine.code import Code, Problem
@@ -19,6 +21,7 @@ from detectors._engine.finding import (
 )
 from detectors._engine.flow import Event, Flow
 from detectors._engine.libraries import Kind, kind_suggested_by
+from detectors._engine.loaders import Loader, Style
 from detectors._engine.loops import TrainingStep, common_loop
 from detectors._engine.mend import Change
 from detectors._engine.messages import is_built, lazy_form, placeholders
@@ -26,10 +29,12 @@ from detectors._engine.passes import DISCRETE, EVALUATION, EvaluationPass, cover
 from detectors._engine.preprocessing import Fit, Leak, Learns
 from detectors._engine.provenance import root_of
 from detectors._engine.ranks import speaks_of_distribution, speaks_of_ranks
+from detectors._engine.schedules import Schedule, Unit
 from detectors._engine.secrets import PREFIXES as SECRET_PREFIXES
 from detectors._engine.splits import By, Part, Split, part_named
 from detectors._engine.tensors import Graph
 from detectors._engine.tree import Function, Loop
+from detectors._engine.updates import Update, gives_gradients, is_bookkeeping
 from detectors._engine.values import last_name
 
 __all__ = [
@@ -37,6 +42,8 @@ __all__ = [
     "EVALUATION",
     "SECRET_PREFIXES",
     "Act",
+    "Activation",
+    "Applied",
     "Analysis",
     "By",
     "Change",
@@ -50,25 +57,34 @@ __all__ = [
     "Flow",
     "Function",
     "Graph",
+    "Interval",
     "Kind",
     "Leak",
     "Learns",
+    "Loader",
     "Loop",
+    "Loss",
     "Page",
     "Part",
     "Problem",
     "Region",
     "Related",
+    "Schedule",
     "Skipped",
     "Split",
+    "Style",
     "Tier",
     "TrainingStep",
+    "Unit",
+    "Update",
     "all_detectors",
     "analyse",
     "apply_edits",
     "common_loop",
     "covers",
+    "gives_gradients",
     "introduced",
+    "is_bookkeeping",
     "is_built",
     "kind_suggested_by",
     "last_name",

@@ -316,6 +316,7 @@ class FlowBuilder:
         subjects = (self._translated(self._values.subject(each), frame) for each in given)
         event.touches = frozenset(each for each in subjects if each is not None)
         if isinstance(call.func, ast.Attribute):
+            event.subject = self._translated(self._values.subject(call.func.value), frame)
             owner = self._values.class_held_by(call.func.value)
             event.touches |= {("class", owner)} if owner is not None else set()
         return event

@@ -27,6 +27,7 @@ from detectors._engine.passes import Passes
 from detectors._engine.preprocessing import Preprocessing
 from detectors._engine.provenance import Provenance
 from detectors._engine.ranks import Ranks
+from detectors._engine.schedules import Schedules
 from detectors._engine.secrets import Secret, digested, redacted, secret_named, secrets_in
 from detectors._engine.splits import Splits
 from detectors._engine.tensors import Tensors
@@ -130,6 +131,11 @@ class Code:
     def intervals(self) -> Intervals:
         """Conditions that hold every k-th time."""
         return Intervals(self.definitions)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """Learning-rate schedules and the unit they count."""
+        return Schedules(self.names, self.values, self.definitions)
 
     @cached_property
     def passes(self) -> Passes:

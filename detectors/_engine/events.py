@@ -5,6 +5,7 @@ object they act on. One table a question; `flow` puts the events in order.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -61,10 +62,111 @@ class Action:
 
 
 CLIPS = frozenset({"clip_grad_norm_", "clip_grad_norm", "clip_grad_value_", "clip_gradients", "clip_grad_norms"})
+_CLIPPING = re.compile(r"(^|_)clip_grad(ient)?s?(_|$)")
 _NOT_FORWARD = frozenset(
-    ["parameters", "named_parameters", "buffers", "named_buffers", "modules", "named_modules", "children", "named_children", "state_dict", "load_state_dict", "train", "eval", "to", "cuda", "cpu", "half", "float", "double", "bfloat16", "zero_grad", "apply", "requires_grad_", "type", "register_buffer", "register_parameter", "register_forward_hook", "register_full_backward_hook", "add_module", "no_sync", "share_memory", "save_pretrained", "from_pretrained", "push_to_hub", "print_trainable_parameters", "gradient_checkpointing_enable", "gradient_checkpointing_disable", "resize_token_embeddings", "get_input_embeddings", "get_output_embeddings", "tie_weights", "append", "extend", "insert", "pop", "items", "keys", "values", "get", "update", "add", "remove", "copy", "save", "load", "compile", "fit", "train_model", "size", "dim", "init_weights", "reset_parameters", "reset", "init_hidden", "init_state", "initHidden", "set_epoch", "log", "info", "step", "backward", "join", "split", "format", "startswith", "endswith", "lower", "unsqueeze", "enable_input_require_grads", "merge_and_unload", "set_adapter", "close", "summary", "num_parameters", "freeze", "unfreeze", "clip_grad_norm_", "state_dict_for_save", "configure_optimizers", "set_input_embeddings"]
+    [
+        "parameters",
+        "named_parameters",
+        "buffers",
+        "named_buffers",
+        "modules",
+        "named_modules",
+        "children",
+        "named_children",
+        "state_dict",
+        "load_state_dict",
+        "train",
+        "eval",
+        "to",
+        "cuda",
+        "cpu",
+        "half",
+        "float",
+        "double",
+        "bfloat16",
+        "zero_grad",
+        "apply",
+        "requires_grad_",
+        "type",
+        "register_buffer",
+        "register_parameter",
+        "register_forward_hook",
+        "register_full_backward_hook",
+        "add_module",
+        "no_sync",
+        "share_memory",
+        "save_pretrained",
+        "from_pretrained",
+        "push_to_hub",
+        "print_trainable_parameters",
+        "gradient_checkpointing_enable",
+        "gradient_checkpointing_disable",
+        "resize_token_embeddings",
+        "get_input_embeddings",
+        "get_output_embeddings",
+        "tie_weights",
+        "append",
+        "extend",
+        "insert",
+        "pop",
+        "items",
+        "keys",
+        "values",
+        "get",
+        "update",
+        "add",
+        "remove",
+        "copy",
+        "save",
+        "load",
+        "compile",
+        "fit",
+        "train_model",
+        "size",
+        "dim",
+        "init_weights",
+        "reset_parameters",
+        "reset",
+        "init_hidden",
+        "init_state",
+        "initHidden",
+        "set_epoch",
+        "log",
+        "info",
+        "step",
+        "backward",
+        "join",
+        "split",
+        "format",
+        "startswith",
+        "endswith",
+        "lower",
+        "unsqueeze",
+        "enable_input_require_grads",
+        "merge_and_unload",
+        "set_adapter",
+        "close",
+        "summary",
+        "num_parameters",
+        "freeze",
+        "unfreeze",
+        "clip_grad_norm_",
+        "state_dict_for_save",
+        "configure_optimizers",
+        "set_input_embeddings",
+    ]
 )
-_RUNS_MODEL = frozenset(["forward", "generate", "predict", "encode", "decode", "sample", "infer", "inference", "compute_loss", "loss"])
+_RUNS_MODEL = frozenset(
+    ["forward", "generate", "predict", "encode", "decode", "sample", "infer", "inference", "compute_loss", "loss"]
+)
+
+
+_VERB = re.compile(
+    r"(get|build|load|create|make|init|save|prepare|setup|set|to|from|is|has|update|export|convert|wrap|train|test|eval"
+    r"|evaluate|run|count|print|log|compute|compile|register|copy|clone|parse|check|fit|reset|freeze|unwrap|split|transform"
+    r"|generate|sample|infer|predict|forward|call|define|define|configure|add|remove|list|find|download|resolve)_",
+    re.I,
+)
 
 
 class Actions:
@@ -99,12 +201,17 @@ class Actions:
         origin = self._names.origin(func)
         if origin == "torch.autograd.backward":
             yield Action(Act.BACKWARD, call.args[0] if call.args else None)
-        elif origin is not None and origin.rpartition(".")[2] in CLIPS:
+        elif self._is_clipping(func, origin):
             yield Action(Act.CLIP, call.args[0] if call.args else None)
         elif origin == "torch.set_grad_enabled" and isinstance(self._tree.parents.get(call), ast.Expr):
             yield Action(Act.GRAD_MODE, call.args[0] if call.args else None)
         elif self._runs_model(call):
             yield Action(Act.FORWARD, func.value if self._is_method_of_model(call) else func)  # type: ignore[attr-defined]
+
+    def _is_clipping(self, func: ast.expr, origin: str | None) -> bool:
+        """Clipping by a library's function, or by a helper out of sight that says so by its name."""
+        name = (origin or "").rpartition(".")[2] or last_name(func)
+        return name in CLIPS or (bool(_CLIPPING.search(name)) and self._values.target(func) is None)
 
     # -- one method a spelling ----------------------------------------------------------------------------
 
@@ -171,6 +278,8 @@ class Actions:
         func = call.func
         if isinstance(func, (ast.Name, ast.Attribute)) and self._names.origin(func) is not None:
             return False
+        if _VERB.match(last_name(func)) and not self._values.is_strong(func):
+            return False
         if isinstance(func, ast.Name):
             if func.id == "self" or self._values.callee(call) is not None:
                 return func.id == "self"
@@ -188,6 +297,8 @@ class Actions:
 
     def region(self, context: ast.expr) -> Region | None:
         """What a `with` item or decorator does, None where it is neither about gradients nor precision."""
+        if isinstance(context, ast.Name) and self._names.origin(context) is None:
+            return self._region_held(context)
         call = context if isinstance(context, ast.Call) else None
         func = call.func if call is not None else context
         origin = self._names.origin(func) or ""
@@ -199,6 +310,12 @@ class Actions:
         if last == "enable_grad":
             return Region.GRAD
         return _REGIONS.get(last)
+
+    def _region_held(self, context: ast.Name) -> Region | None:
+        """What a context manager kept in a name does: `context = torch.autocast("cuda") if gpu else nullcontext()`."""
+        calls = [each.call for each in self._values.of(context) if each.call is not None and each.origin]
+        regions = {self.region(call) for call in calls} - {None}
+        return Region.AUTOCAST if regions == {Region.AUTOCAST} else None
 
     @staticmethod
     def _switched(call: ast.Call | None, *, true: Region, false: Region, default: Region) -> Region:

@@ -42,7 +42,8 @@ def guard_of(test: ast.expr, holds: bool) -> Guard:
 class Event:
     """One thing that happens in a flow.
 
-    `node` is where it is written; `subject` the object it acts on, translated to the flow's outermost names;
+    `node` is where it is written; `subject` the object it acts on (of code out of sight: the object whose method it is),
+    translated to the flow's outermost names;
     `loops` the loops around it, outermost first, through all calls; `calls` the calls that led here.
     """
 

@@ -113,9 +113,8 @@ class Inference:
             certain = self._is_model(func.value)
             if certain or (func.attr in _RUNS and self._may_be_model(func.value)):
                 yield Run(call, func.value, certain, False)
-        elif call.args or call.keywords:
-            if self._is_model(func) and self._values.callee(call) is None:
-                yield Run(call, func, True, False)
+        elif (call.args or call.keywords) and self._is_model(func) and self._values.callee(call) is None:
+            yield Run(call, func, True, False)
 
     def _is_model(self, node: ast.expr) -> bool:
         """Whether the expression is a model by where it comes from."""

@@ -41,50 +41,65 @@ _CLIENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("pipeline", r"transformers\.pipeline|transformers\.pipelines\.pipeline"),
     )
 )  # fmt: skip
+_OPENAI_CHAT = r"chat\.completions\.(with_raw_response\.)?(create|parse|stream)"
 _METHODS = {
-    "openai": (
-        r"chat\.completions\.(with_raw_response\.)?(create|parse|stream)"
-        r"|beta\.chat\.completions\.(parse|stream)|completions\.create|responses\.(create|parse"
-        r"|stream)"
-    ),
+    "openai": rf"(beta\.)?{_OPENAI_CHAT}|completions\.create|responses\.(create|parse|stream)",
     "anthropic": r"(beta\.)?messages\.(create|stream)|completions\.create",
     "google": r"(aio\.)?models\.generate_content(_stream)?|generate_content(_async)?",
     "mistralai": r"chat(\.complete|\.complete_async|\.stream|\.parse)?",
     "cohere": r"(v2\.)?chat(_stream)?|generate",
-    "groq": r"chat\.completions\.create",
-    "together": r"chat\.completions\.create|completions\.create",
+    "groq": _OPENAI_CHAT,
+    "together": rf"{_OPENAI_CHAT}|completions\.create",
     "ollama": r"chat|generate",
-    "huggingface_hub": r"chat_completion|text_generation|chat\.completions\.create",
+    "huggingface_hub": rf"chat_completion|text_generation|{_OPENAI_CHAT}",
     "bedrock": r"invoke_model(_with_response_stream)?|converse(_stream)?",
     "vllm": r"generate|chat",
-    "langchain": r"invoke|ainvoke|predict|apredict|stream|astream|generate|agenerate|batch|abatch|",
-    "llama_index": r"complete|acomplete|chat|achat|stream_complete|stream_chat|predict|apredict",
+    "langchain": r"a?invoke|a?predict|a?stream|a?generate|a?batch|",
+    "llama_index": r"a?complete|a?chat|stream_complete|stream_chat|a?predict",
     "pipeline": r"",
-}  # fmt: skip
+}
 _FUNCTIONS = re.compile(
-    r"litellm\.(a?completion|a?text_completion|a?responses)|openai\.(ChatCompletion|Completion)\.a?create"
-    r"|openai\.chat\.completions\.create|openai\.completions\.create|openai\.responses\.create|ollama\.(chat|generate)$"
+    r"(litellm\.(a?completion|a?text_completion|a?responses)|openai\.(ChatCompletion|Completion)\.a?create"
+    r"|openai\.chat\.completions\.create|openai\.completions\.create|openai\.responses\.create"
+    r"|ollama\.(chat|generate))$"
 )
 _PACKAGES = frozenset(
     """openai anthropic google vertexai mistralai cohere groq together ollama huggingface_hub boto3 vllm litellm langfuse
     transformers llama_index langchain langchain_openai langchain_anthropic langchain_community langchain_core
     langchain_google_genai langchain_google_vertexai langchain_mistralai langchain_cohere langchain_groq langchain_ollama
-    langchain_aws langchain_huggingface langchain_together langchain_fireworks langchain_deepseek langchain_nvidia_ai_endpoints
-    """.split()
+    langchain_aws langchain_huggingface langchain_together langchain_fireworks langchain_deepseek
+    langchain_nvidia_ai_endpoints""".split()
 )
 _LOCAL = frozenset(["vllm", "pipeline", "generate"])
+_OPENAI_LIKE = ("timeout", "http_client")
 _TIMEOUTS = {
-    "openai": ("timeout", "http_client"), "anthropic": ("timeout", "http_client"), "groq": ("timeout", "http_client"),
-    "google": ("http_options", "request_options", "timeout"), "mistralai": ("timeout_ms", "timeout", "client", "async_client"),
-    "cohere": ("timeout", "httpx_client", "request_options"), "togethe (
-        r": ("
-    )timeout", "http_client"), "ollama": ("timeout",),
-    "huggingface_hub": ("timeout",), "bedrock": ("config",), "litellm": ("timeout", "request_timeout", "force_timeout"),
-    "langchain": ("timeout", "request_timeout", "client", "http_client", "default_request_timeout", "config", "client_kwargs", "async_client"),
-    "llama_index": ("timeout", "request_timeout", "http_client", "client"),
-}  # fmt: skip
-_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "max_length", "max_tokens_to_sample",
-           "sampling_params", "generation_config", "config", "inferenceConfig", "options", "num_predict", "body", "n_predict", "extra_body")  # fmt: skip
+    "openai": _OPENAI_LIKE,
+    "anthropic": _OPENAI_LIKE,
+    "groq": _OPENAI_LIKE,
+    "together": _OPENAI_LIKE,
+    "google": ("http_options", "request_options", "timeout"),
+    "mistralai": ("timeout_ms", "timeout", "client", "async_client"),
+    "cohere": ("timeout", "httpx_client", "request_options"),
+    "bedrock": ("config",),
+    "litellm": ("timeout", "request_timeout", "force_timeout"),
+    "langchain": (
+        *("timeout", "request_timeout", "default_request_timeout", "config", "client_kwargs", "model_kwargs"),
+        *("client", "async_client", "http_client", "http_async_client"),
+    ),
+    "llama_index": ("timeout", "request_timeout", "http_client", "client", "additional_kwargs"),
+}
+_LIMITS = (
+    *(
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "max_new_tokens",
+        "max_length",
+        "max_tokens_to_sample",
+    ),
+    *("sampling_params", "generation_config", "config", "inferenceConfig", "options", "num_predict", "n_predict"),
+    *("body", "extra_body", "model_kwargs", "pipeline_kwargs", "additional_kwargs"),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

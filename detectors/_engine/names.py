@@ -221,6 +221,14 @@ class Names:
                 return []
             first, scope = False, self._tree.scope(scope)
 
+    def imported_as(self, origin: str, scope: Scope | None) -> str | None:
+        """The name under which the file has an import of this origin at module level (or in the scope), None without."""
+        for where in (scope, self._tree.module):
+            for name, bindings in self._bindings.get(where, {}).items() if where is not None else ():
+                if bindings[0].how is Bound.IMPORT and bindings[0].origin == origin:
+                    return name
+        return None
+
     def all_bindings(self, scope: Scope) -> dict[str, list[Binding]]:
         """Every name bound directly in this scope."""
         return self._bindings.get(scope, {})

@@ -11,14 +11,34 @@ from detectors._engine.tree import FUNCTIONS, Function, Tree
 from detectors._engine.values import Value, Values, last_name
 
 COLLECTIVES = frozenset(
-    ["all_reduce", "all_gather", "all_gather_object", "all_gather_into_tensor", "reduce_scatter", "reduce_scatter_tensor", "all_to_all", "all_to_all_single", "barrier", "monitored_barrier", "broadcast", "broadcast_object_list", "reduce", "gather", "gather_object", "scatter", "scatter_object_list"]
+    [
+        "all_reduce",
+        "all_gather",
+        "all_gather_object",
+        "all_gather_into_tensor",
+        "reduce_scatter",
+        "reduce_scatter_tensor",
+        "all_to_all",
+        "all_to_all_single",
+        "barrier",
+        "monitored_barrier",
+        "broadcast",
+        "broadcast_object_list",
+        "reduce",
+        "gather",
+        "gather_object",
+        "scatter",
+        "scatter_object_list",
+    ]
 )
 _RANK = re.compile(r"(^|_)rank(_|$|\d)", re.I)
 _MAIN = re.compile(
     r"(^|_)(is_)?(main|master|primary|chief|coordinator|lead)(_?(process|proc|rank|node|worker|gpu))?$|rank_?zero|global_?zero|rank_?0|is_?main|is_?master|is_?root|on_?main|is_?first|is_?log|(^|_)log_?rank|should_?(save|log)|should_write",
     re.I,
 )
-_DISTRIBUTED = re.compile(r"dist|ddp|multi_?gpu|parallel|world_?size|n_?gpus?|num_?gpus|num_?processes|local_?rank", re.I)
+_DISTRIBUTED = re.compile(
+    r"dist|ddp|multi_?gpu|parallel|world_?size|n_?gpus?|num_?gpus|num_?processes|local_?rank", re.I
+)
 
 
 class Ranks:
@@ -42,14 +62,14 @@ class Ranks:
     @cached_property
     def groups(self) -> list[ast.Call]:
         """Every `init_process_group`."""
-        return self._calls({"torch.distributed.init_process_group", "torch.distributed.distributed_c10d.init_process_group"})
+        return self._calls(
+            {"torch.distributed.init_process_group", "torch.distributed.distributed_c10d.init_process_group"}
+        )
 
     @cached_property
     def wraps(self) -> list[ast.Call]:
         """Every wrapping in `DistributedDataParallel`."""
-        return self._calls(
-            {"torch.nn.parallel.DistributedDataParallel", "apex.parallel.DistributedDataParallel"}
-        )
+        return self._calls({"torch.nn.parallel.DistributedDataParallel", "apex.parallel.DistributedDataParallel"})
 
     @cached_property
     def collectives(self) -> list[ast.Call]:
@@ -121,7 +141,9 @@ class Ranks:
             case ast.BoolOp(op=ast.Or(), values=values) if not holds:
                 return any(self.is_rank_zero_only(each, False) for each in values)
             case ast.Compare(left=left, ops=[op], comparators=[ast.Constant(value=0)]):
-                is_rank = bool(re.fullmatch(r"(global_|world_|dist_|process_|ddp_)?rank|get_(global_)?rank", _word(left)))
+                is_rank = bool(
+                    re.fullmatch(r"(global_|world_|dist_|process_|ddp_)?rank|get_(global_)?rank", _word(left))
+                )
                 return is_rank and isinstance(op, ast.Eq if holds else ast.NotEq)
             case ast.Name() | ast.Attribute() | ast.Call():
                 word = _word(test)

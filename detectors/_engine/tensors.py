@@ -26,20 +26,171 @@ class Graph(Enum):
 
 _DEPTH = 14
 DETACHERS = frozenset(
-    ["item", "detach", "detach_", "tolist", "numpy", "size", "dim", "numel", "argmax", "argmin", "argsort", "long", "int", "bool", "eq", "ne", "gt", "lt", "ge", "le", "nelement", "count_nonzero", "isnan", "isinf", "format", "tobytes", "get_device", "any", "all"]
+    [
+        "item",
+        "detach",
+        "detach_",
+        "tolist",
+        "numpy",
+        "size",
+        "dim",
+        "numel",
+        "argmax",
+        "argmin",
+        "argsort",
+        "long",
+        "int",
+        "bool",
+        "eq",
+        "ne",
+        "gt",
+        "lt",
+        "ge",
+        "le",
+        "nelement",
+        "count_nonzero",
+        "isnan",
+        "isinf",
+        "format",
+        "tobytes",
+        "get_device",
+        "any",
+        "all",
+    ]
 )
 """Tensor methods whose result has no graph."""
 KEEPERS = frozenset(
-    ["mean", "sum", "cpu", "cuda", "to", "float", "half", "double", "bfloat16", "clone", "contiguous", "squeeze", "unsqueeze", "view", "reshape", "flatten", "abs", "exp", "log", "sqrt", "pow", "clamp", "clip", "mul", "div", "add", "sub", "neg", "norm", "max", "min", "median", "prod", "std", "var", "transpose", "permute", "t", "expand", "repeat", "softmax", "log_softmax", "sigmoid", "tanh", "relu", "masked_select", "masked_fill", "gather", "index_select", "type", "type_as", "view_as", "unbind", "logsumexp", "nanmean", "nansum", "unflatten", "values", "square"]
+    [
+        "mean",
+        "sum",
+        "cpu",
+        "cuda",
+        "to",
+        "float",
+        "half",
+        "double",
+        "bfloat16",
+        "clone",
+        "contiguous",
+        "squeeze",
+        "unsqueeze",
+        "view",
+        "reshape",
+        "flatten",
+        "abs",
+        "exp",
+        "log",
+        "sqrt",
+        "pow",
+        "clamp",
+        "clip",
+        "mul",
+        "div",
+        "add",
+        "sub",
+        "neg",
+        "norm",
+        "max",
+        "min",
+        "median",
+        "prod",
+        "std",
+        "var",
+        "transpose",
+        "permute",
+        "t",
+        "expand",
+        "repeat",
+        "softmax",
+        "log_softmax",
+        "sigmoid",
+        "tanh",
+        "relu",
+        "masked_select",
+        "masked_fill",
+        "gather",
+        "index_select",
+        "type",
+        "type_as",
+        "view_as",
+        "unbind",
+        "logsumexp",
+        "nanmean",
+        "nansum",
+        "unflatten",
+        "values",
+        "square",
+    ]
 )
 """Tensor methods whose result has the graph of the tensor."""
 _JOINING = frozenset(
-    ["stack", "cat", "concat", "mean", "sum", "abs", "exp", "log", "sqrt", "square", "max", "min", "maximum", "minimum", "clamp", "add", "mul", "div", "sub", "norm", "softmax", "log_softmax", "sigmoid", "tanh", "relu", "squeeze", "unsqueeze", "flatten", "reshape", "where", "matmul", "mm", "bmm", "einsum", "logsumexp", "pow", "prod", "var", "std", "hstack", "vstack", "masked_select", "dot", "nanmean", "nansum", "neg", "transpose"]
+    [
+        "stack",
+        "cat",
+        "concat",
+        "mean",
+        "sum",
+        "abs",
+        "exp",
+        "log",
+        "sqrt",
+        "square",
+        "max",
+        "min",
+        "maximum",
+        "minimum",
+        "clamp",
+        "add",
+        "mul",
+        "div",
+        "sub",
+        "norm",
+        "softmax",
+        "log_softmax",
+        "sigmoid",
+        "tanh",
+        "relu",
+        "squeeze",
+        "unsqueeze",
+        "flatten",
+        "reshape",
+        "where",
+        "matmul",
+        "mm",
+        "bmm",
+        "einsum",
+        "logsumexp",
+        "pow",
+        "prod",
+        "var",
+        "std",
+        "hstack",
+        "vstack",
+        "masked_select",
+        "dot",
+        "nanmean",
+        "nansum",
+        "neg",
+        "transpose",
+    ]
 )
 _WITHOUT_GRAPH = ("numpy.", "sklearn.", "math.", "time.", "random.", "scipy.", "os.", "json.", "torchmetrics.")
-_WITHOUT_GRAPH_BUILTINS = frozenset(["float", "int", "len", "str", "bool", "repr", "format", "range", "isinstance", "type", "id", "input"])
+_WITHOUT_GRAPH_BUILTINS = frozenset(
+    ["float", "int", "len", "str", "bool", "repr", "format", "range", "isinstance", "type", "id", "input"]
+)
 _NO_GRAD_STEPS = frozenset(
-    ["validation_step", "test_step", "predict_step", "on_validation_epoch_end", "on_test_epoch_end", "validation_epoch_end", "test_epoch_end", "on_validation_batch_end", "on_validation_end", "on_test_end"]
+    [
+        "validation_step",
+        "test_step",
+        "predict_step",
+        "on_validation_epoch_end",
+        "on_test_epoch_end",
+        "validation_epoch_end",
+        "test_epoch_end",
+        "on_validation_batch_end",
+        "on_validation_end",
+        "on_test_end",
+    ]
 )
 _LOSS_NAME = ("loss", "nll", "elbo", "objective", "cost")
 
@@ -394,12 +545,14 @@ class Tensors:
     def uses_gpu(self) -> bool:
         """Whether this file puts anything on a CUDA device."""
         for constant in self._tree.all(ast.Constant):
-            if isinstance(constant.value, str) and constant.value.startswith("cuda") and constant.value[4:5] in ("", ":"):
+            if (
+                isinstance(constant.value, str)
+                and constant.value.startswith("cuda")
+                and constant.value[4:5] in ("", ":")
+            ):
                 return True
         return any(
-            isinstance(call.func, ast.Attribute)
-            and call.func.attr == "cuda"
-            and self._names.origin(call.func) is None
+            isinstance(call.func, ast.Attribute) and call.func.attr == "cuda" and self._names.origin(call.func) is None
             for call in self._tree.all(ast.Call)
         )
 

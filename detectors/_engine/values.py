@@ -17,7 +17,22 @@ from detectors._engine.tree import FUNCTIONS, Function, Tree
 
 _DEPTH = 12
 _SAME_OBJECT = frozenset(
-    ["to", "cuda", "cpu", "float", "half", "double", "bfloat16", "train", "eval", "requires_grad_", "share_memory", "to_empty", "apply", "compile"]
+    [
+        "to",
+        "cuda",
+        "cpu",
+        "float",
+        "half",
+        "double",
+        "bfloat16",
+        "train",
+        "eval",
+        "requires_grad_",
+        "share_memory",
+        "to_empty",
+        "apply",
+        "compile",
+    ]
 )
 _PREPARE = frozenset({"prepare", "setup", "prepare_model", "setup_module", "setup_dataloaders", "setup_optimizers"})
 
@@ -525,7 +540,7 @@ class Values:
         kinds = {each.kind for each in values} - {Kind.UNKNOWN}
         if len(kinds) == 1:
             return kinds.pop()
-        if kinds or all(each.origin is not None for each in values):
+        if kinds or any((each.origin or "").startswith("builtins.") for each in values):
             return Kind.UNKNOWN
         return self._kind_by_use(node) or kind_suggested_by(last_name(node))
 
@@ -561,7 +576,25 @@ class Values:
 
 
 _TELLING = frozenset(
-    ["zero_grad", "step", "backward", "forward", "train", "eval", "scale", "unscale_", "update", "state_dict", "parameters", "named_parameters", "set_epoch", "load_state_dict", "get_last_lr", "param_groups", "add_scalar"]
+    [
+        "zero_grad",
+        "step",
+        "backward",
+        "forward",
+        "train",
+        "eval",
+        "scale",
+        "unscale_",
+        "update",
+        "state_dict",
+        "parameters",
+        "named_parameters",
+        "set_epoch",
+        "load_state_dict",
+        "get_last_lr",
+        "param_groups",
+        "add_scalar",
+    ]
 )
 _KIND_OF_PART = {
     ("deepspeed.initialize", 0): Kind.ENGINE,

@@ -1,0 +1,253 @@
+"""Passes: which forward calls train a model and which evaluate it, and the mode and gradients they run with.
+
+A pass trains when its loop back-propagates. It evaluates when nothing around it does and something says so: gradients
+are off,
+the model is in eval mode, or the function and its data are called evaluation, validation, prediction and the like.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from detectors._engine.events import Act, Region
+from detectors._engine.flow import Event, Flow
+from detectors._engine.libraries import Kind
+from detectors._engine.names import Names
+from detectors._engine.tree import FUNCTIONS, Function, Loop, Tree
+from detectors._engine.values import Subject, Value, Values, last_name
+
+EVALUATION = re.compile(
+    r"(^|_)(eval|evaluate|evaluation|evaluator|valid|validate|validation|val|test|testing|infer|inference|predict|prediction"
+    r"|predictions|generate|generation|translate|benchmark)(_|$|\d)",
+    re.I,
+)
+"""Names of functions that evaluate or run a finished model."""
+
+EVALUATION_DATA = re.compile(
+    r"(^|_)?(val|valid|validation|test|eval|dev|holdout|infer)(_|loader|iter|data|set|dl|$|\d)", re.I
+)
+"""Names of data that is evaluated on."""
+
+DISCRETE = frozenset("argmax multinomial topk item tolist numpy data max round sort categorical".split())
+"""Uses of an output through which no gradient flows on purpose."""
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationPass:
+    """A forward call that evaluates: the event, the loop of its own if it has one, and what says so."""
+
+    flow: Flow
+    forward: Event
+    loop: Loop | None
+    is_named: bool
+    """The function around it, or the data its loop runs over, is called evaluation."""
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether the model itself is called, not a method of it that may see to modes and gradients."""
+        func = self.forward.node.func if isinstance(self.forward.node, ast.Call) else None
+        return func is self.forward.target or (isinstance(func, ast.Attribute) and func.attr == "forward")
+
+
+def covers(switch: Subject | None, model: Subject | None) -> bool:
+    """Whether switching the mode of one object switches the other: the same, or a part of it."""
+    at = model
+    while at is not None:
+        if at == switch:
+            return True
+        match at:
+            case ("attribute", ("class", owner), _):
+                return isinstance(switch, tuple) and switch[0] == "name" and switch[2] == "self" and owner is not None
+            case ("attribute" | "item", base, _):
+                at = base
+            case _:
+                return False
+    return False
+
+
+class Passes:
+    """Evaluation and training passes of one file."""
+
+    def __init__(self, tree: Tree, names: Names, values: Values, flows: list[Flow]) -> None:
+        self._tree, self._names, self._values = tree, names, values
+        self._flows = flows
+
+    # -- what trains --------------------------------------------------------------------------------------
+
+    def trained(self, flow: Flow) -> list[Event]:
+        """The forward events that feed a backward in their own innermost loop (or function, outside loops)."""
+        backwards = flow.of(Act.BACKWARD)
+        if not backwards:
+            return []
+        found = []
+        for forward in flow.of(Act.FORWARD):
+            if forward.within(Region.NO_GRAD) or forward.subject is None:
+                continue
+            loop = forward.loops[-1] if forward.loops else None
+            same = [each for each in backwards if each.loops[: len(forward.loops)] == forward.loops]
+            heads = {id(loop)}
+            if same and flow.reaches(
+                forward,
+                lambda event, same=same: event in same,  # type: ignore[misc]
+                avoiding=lambda event, heads=heads: event.act is Act.LOOP and id(event.node) in heads,  # type: ignore[misc]
+            ):
+                found.append(forward)
+        return found
+
+    # -- what evaluates -----------------------------------------------------------------------------------
+
+    @cached_property
+    def evaluations(self) -> list[EvaluationPass]:
+        """Every forward call that evaluates a model, in each flow it is reached in."""
+        return [each for flow in self._flows for each in self._evaluations_of(flow)]
+
+    def _evaluations_of(self, flow: Flow) -> Iterator[EvaluationPass]:
+        backwards = [*flow.of(Act.BACKWARD), *flow.of(Act.STEP)]
+        training_loops = {id(loop) for each in backwards for loop in each.loops[-1:]}
+        training_functions = {each.function for each in backwards if not each.loops}
+        for forward in flow.of(Act.FORWARD):
+            loop = self._own_loop(forward)
+            around = forward.loops[-1] if forward.loops else None
+            if around is not None and id(around) in training_loops and around is loop:
+                continue
+            if any(loop is not None and loop in each.loops for each in backwards):
+                continue
+            if loop is None and (forward.function in training_functions or self._holds_backward(forward, backwards)):
+                continue
+            is_named = self._is_named_evaluation(forward, loop)
+            if is_named or forward.within(Region.NO_GRAD) or self.is_in_eval_mode(flow, forward):
+                yield EvaluationPass(flow, forward, loop, is_named)
+
+    def _holds_backward(self, forward: Event, backwards: list[Event]) -> bool:
+        return any(each.function is forward.function for each in backwards)
+
+    def _own_loop(self, forward: Event) -> Loop | None:
+        """The outermost loop of the forward call's own function that holds it."""
+        own = self._tree.loops(forward.node)
+        return own[0] if own else None
+
+    def _is_named_evaluation(self, forward: Event, loop: Loop | None) -> bool:
+        if forward.function is not None and EVALUATION.search(forward.function.name):
+            return True
+        return isinstance(loop, (ast.For, ast.AsyncFor)) and self.is_evaluation_data(loop.iter)
+
+    def is_evaluation_data(self, iterable: ast.expr) -> bool:
+        """Whether an iterable is called validation or test data, through `enumerate`, `tqdm` and the like."""
+        while isinstance(iterable, ast.Call) and iterable.args:
+            iterable = iterable.args[0]
+        return bool(EVALUATION_DATA.search(last_name(iterable)))
+
+    # -- modes --------------------------------------------------------------------------------------------
+
+    def switches(self, event: Event, model: Subject | None) -> bool:
+        """Whether the event sets the model's mode, or may."""
+        if event.act in (Act.TRAIN_MODE, Act.EVAL_MODE, Act.SOME_MODE):
+            return event.subject is None or covers(event.subject, model)
+        if event.act is not Act.OPAQUE or not event.may_touch(model):
+            return False
+        name = _called(event.node)
+        if event.subject == model and event.touches == {model}:  # a method of the model
+            return re.search(r"train|eval|mode|infer|predict|test|valid", name, re.I) is not None
+        return not _KEEPS_MODE.search(name)
+
+    def is_in_eval_mode(self, flow: Flow, forward: Event) -> bool:
+        """Whether every path to the forward call comes through `model.eval()` last."""
+        evals = [each for each in flow.of(Act.EVAL_MODE) if covers(each.subject, forward.subject)]
+        if not evals:
+            return False
+
+        def is_forward(event: Event) -> bool:
+            return event is forward
+
+        def switches(event: Event) -> bool:
+            return self.switches(event, forward.subject)
+
+        if flow.reaches(flow.start, is_forward, avoiding=switches):
+            return False
+        others = [each for each in flow.events if each not in evals and self.switches(each, forward.subject)]
+        return not any(flow.reaches(each, is_forward, avoiding=switches) for each in others)
+
+    # -- models -------------------------------------------------------------------------------------------
+
+    def depends_on_mode(self, model: ast.expr | None) -> bool | None:
+        """Whether a model has layers that act differently in train and eval mode; None where its build is unknown."""
+        answers = {self._value_depends(each) for each in self._values.of(model)}
+        return answers.pop() if len(answers) == 1 else (True if True in answers else None)
+
+    def _value_depends(self, value: Value) -> bool | None:
+        origin = value.origin or ""
+        if origin.startswith("<local>."):
+            owner = self._values.class_named(origin.removeprefix("<local>."))
+            return self.class_depends(owner) if owner is not None else None
+        if origin.endswith((".from_pretrained", "pipeline")):
+            return False
+        if value.call is not None and origin == "torch.nn.Sequential":
+            return self._layers_depend(ast.walk(value.call))
+        if re.match(r"torchvision\.models\.|timm\.|segmentation_models_pytorch\.|efficientnet_pytorch\.", origin):
+            return True
+        return _layer_depends(origin)
+
+    def class_depends(self, owner: ast.ClassDef) -> bool | None:
+        """The same for a class of this file, from the layers its methods make and the functions they call."""
+        if any(each == "?" or not each.startswith(_KNOWN_BASES) for each in self._values.bases(owner)):
+            return None
+        nodes = [node for each in self._values.lineage(owner) for node in ast.walk(each)]
+        return self._layers_depend(nodes)
+
+    def _layers_depend(self, nodes: Iterator[ast.AST] | list[ast.AST]) -> bool | None:
+        unknown = False
+        for node in nodes:
+            if isinstance(node, ast.Attribute) and node.attr == "training":
+                return True
+            if not isinstance(node, ast.Call):
+                continue
+            origin = self._names.origin(node.func) or ""
+            if origin.startswith("<local>."):
+                owner = self._values.class_named(origin.removeprefix("<local>."))
+                is_model = owner is not None and self._values.kind_of_class(owner) is Kind.MODEL
+                depends = self.class_depends(owner) if is_model and owner is not None else False
+            elif origin.startswith("torch.nn."):
+                depends = _layer_depends(origin) or _has_dropout(node)
+            else:
+                depends = (
+                    None if origin and re.search(r"\.[A-Z]\w*$", origin) and not origin.startswith("torch.") else False
+                )
+            if depends:
+                return True
+            unknown = unknown or depends is None
+        return None if unknown else False
+
+
+def _layer_depends(origin: str) -> bool | None:
+    if not origin.startswith("torch.nn."):
+        return None
+    last = origin.rpartition(".")[2]
+    return (
+        bool(re.search(r"dropout|BatchNorm|InstanceNorm|RReLU|Transformer|batch_norm", last, re.I))
+        and last != "InstanceNorm"
+    )
+
+
+def _has_dropout(call: ast.Call) -> bool:
+    """`nn.LSTM(…, dropout=0.5)` and the like."""
+    for keyword in call.keywords:
+        if keyword.arg in ("dropout", None, "dropout_p"):
+            return not (isinstance(keyword.value, ast.Constant) and not keyword.value.value)
+    return False
+
+
+def _called(node: ast.AST) -> str:
+    return last_name(node.func) if isinstance(node, ast.Call) else ""
+
+
+_KNOWN_BASES = ("torch.nn.", "builtins.object", "abc.ABC", "<local>.")
+_KEEPS_MODE = re.compile(
+    r"(^|_)(load|save|log|print|count|watch|summary|optimizer|optim|scheduler|loss|criterion|clip|update|register|append|add|"
+    r"init|wrap|ddp|checkpoint|param|parameters|len|metric|plot|write|str|size|device|dataset|dataloader|loader|backward|collate)",
+    re.I,
+)
+
+
+__all__ = ["DISCRETE", "EVALUATION", "FUNCTIONS", "EvaluationPass", "Function", "Passes", "covers"]

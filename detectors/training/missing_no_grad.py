@@ -1,0 +1,139 @@
+"""Evaluation runs with gradients on
+
+Without `torch.no_grad()` every evaluation batch builds the graph for a backward pass that never comes: activations stay
+in memory until the output is freed, and validation needs as much memory as training.
+
+❌
+```python
+import torch
+
+def evaluate(model, val_loader):
+    model.eval()
+    correct = 0
+    for images, labels in val_loader:
+        correct += (model(images).argmax(1) == labels).sum().item()  # ❌
+    return correct
+```
+
+✅
+```python
+import torch
+
+@torch.no_grad()
+def evaluate(model, val_loader):
+    model.eval()
+    correct = 0
+    for images, labels in val_loader:
+        correct += (model(images).argmax(1) == labels).sum().item()
+    return correct
+```
+
+https://docs.pytorch.org/docs/stable/generated/torch.no_grad.html
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from detectors import DISCRETE, Act, Change, Code, EvaluationPass, Function, Kind, Problem, Region, Tier
+
+TIER = Tier.RISK
+WORDS = ("torch|.eval()", "eval|val|test|predict|infer|generat|translat|benchmark")
+_GRADIENT_WORDS = {"requires_grad", "requires_grad_", "retain_grad", "grad", "autograd", "backward", "enable_grad"} | {
+    "jacobian",
+    "hessian",
+    "vjp",
+    "jvp",
+    "func",
+}
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """Evaluation passes on a path without `no_grad`, one finding a function."""
+    if not code.is_torch or code.is_test or code.calls("torch.set_grad_enabled", "torch.autograd.set_grad_enabled"):
+        return
+    told: set[object] = set()
+    passes = sorted(code.passes.evaluations, key=lambda each: each.forward.line)
+    for each in passes:
+        where = each.loop or each.forward.function
+        if where in told or where is None or not _has_gradients(code, each):
+            continue
+        told.add(where)
+        yield _problem(code, each)
+
+
+def _has_gradients(code: Code, each: EvaluationPass) -> bool:
+    forward = each.forward
+    if not each.is_direct or any(
+        region in (Region.NO_GRAD, Region.SOME_GRAD, Region.GRAD) for region, _ in forward.regions
+    ):
+        return False
+    if code.framework(forward.node) or _uses_gradients(each) or _frozen(each):
+        return False
+    where = each.loop or forward.function
+    if where is None or not _ends_here(where, forward.function):
+        return False
+    owner = code.tree.enclosing(forward.node, ast.ClassDef)
+    if owner is not None and code.values.kind_of_class(owner) is Kind.MODEL:
+        return False  # the model's own method: its callers, out of sight, decide
+    if code.passes.is_in_eval_mode(each.flow, forward):
+        return each.is_named or each.loop is not None
+    return each.is_named and each.loop is not None and (owner is None or not _has_outside_base(code, owner))
+
+
+def _has_outside_base(code: Code, owner: ast.ClassDef) -> bool:
+    """A class whose methods a base out of sight may call, without gradients."""
+    return any(each not in ("builtins.object", "abc.ABC") for each in code.values.bases(owner))
+
+
+def _ends_here(where: ast.AST, function: Function | None) -> bool:
+    """Whether outputs become numbers, classes or tokens here, or a validation keeps its losses: nobody can want the
+    gradients later."""
+    if any(isinstance(node, ast.Attribute) and node.attr in DISCRETE for node in ast.walk(where)):
+        return True
+    return function is not None and re.search(r"(^|_)(eval|valid|val|test)", function.name, re.I) is not None
+
+
+def _frozen(each: EvaluationPass) -> bool:
+    """Gradients are switched off or on by a call of its own somewhere before."""
+    return bool(each.flow.of(Act.GRAD_MODE))
+
+
+def _uses_gradients(each: EvaluationPass) -> bool:
+    """The evaluation works with gradients: attacks, saliency, fine-tuning at test time."""
+    function = each.forward.function
+    where = each.loop if function is None or _trains(each, function) else function
+    return where is None or any(
+        (isinstance(node, ast.Attribute) and node.attr in _GRADIENT_WORDS)
+        or (isinstance(node, ast.Name) and node.id in _GRADIENT_WORDS)
+        for node in ast.walk(where)
+    )
+
+
+def _problem(code: Code, each: EvaluationPass) -> Problem:
+    forward = each.forward
+    name = code.name(forward.target)
+    function = forward.function
+    where = f"`{function.name}`" if function is not None else "this evaluation"
+    return code.problem(
+        forward.node,
+        f"{where} runs `{name}` with gradients on: every batch keeps the activations of a backward pass that "
+        "never comes.",
+        fix=_fix(code, each),
+        related=[(each.loop, "the evaluation loop")] if each.loop is not None else [],
+    )
+
+
+def _fix(code: Code, each: EvaluationPass) -> tuple[Change, ...]:
+    """A decorator where the whole function evaluates, else a `with` around its loop."""
+    function = each.forward.function
+    torch = code.names.imported_as("torch", function)
+    if torch is None:
+        return ()
+    if function is not None and each.is_named and not _trains(each, function):
+        return (code.source.insert_before(function, f"@{torch}.no_grad()"),)
+    return code.source.indent_block([each.loop], f"with {torch}.no_grad():") if each.loop is not None else ()
+
+
+def _trains(each: EvaluationPass, function: Function) -> bool:
+    return any(event.function is function for event in each.flow.of(Act.BACKWARD, Act.STEP))

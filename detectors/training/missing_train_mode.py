@@ -1,0 +1,133 @@
+"""The model stays in eval mode after the first evaluation
+
+`model.eval()` switches dropout and batch-norm updates off until `model.train()` switches them on again. When an
+evaluation inside the epoch loop is not followed by `train()`, every epoch after the first trains without dropout
+and with frozen batch statistics.
+
+❌
+```python
+import torch
+
+model = torch.nn.Sequential(torch.nn.Linear(10, 10), torch.nn.Dropout(), torch.nn.Linear(10, 2))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for epoch in range(10):  # ❌
+    for images, labels in train_loader:
+        optimizer.zero_grad()
+        criterion(model(images), labels).backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        for images, labels in val_loader:
+            correct += (model(images).argmax(1) == labels).sum().item()
+```
+
+✅
+```python
+import torch
+
+model = torch.nn.Sequential(torch.nn.Linear(10, 10), torch.nn.Dropout(), torch.nn.Linear(10, 2))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for epoch in range(10):
+    model.train()
+    for images, labels in train_loader:
+        optimizer.zero_grad()
+        criterion(model(images), labels).backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        for images, labels in val_loader:
+            correct += (model(images).argmax(1) == labels).sum().item()
+```
+
+https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.train
+"""
+
+import ast
+from collections.abc import Iterator
+
+from detectors import Act, Code, Event, Flow, Loop, Problem, Tier, common_loop, covers
+
+TIER = Tier.BUG
+WORDS = ("backward", ".eval()|.train(")
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """Training passes that a path reaches from `eval()`, round the epoch, without `train()`."""
+    for flow in () if code.is_test else code.flows:
+        for forward in code.passes.trained(flow):
+            switched = _left_in_eval_mode(code, flow, forward)
+            if switched is None or code.framework(forward.node) or code.passes.depends_on_mode(forward.target) is False:
+                continue
+            yield _problem(code, flow, forward, switched)
+
+
+def _left_in_eval_mode(code: Code, flow: Flow, forward: Event) -> Event | None:
+    """The `eval()` that is still in force when the training pass comes round again.
+
+    One that reaches it within the same iteration is meant: fine-tuning with frozen statistics, attacks.
+    """
+    for switched in flow.of(Act.EVAL_MODE):
+        loop = common_loop(switched, forward)
+        if loop is None or switched.subject is None or not covers(switched.subject, forward.subject):
+            continue
+
+        def is_head(event: Event, loop: Loop = loop) -> bool:
+            return event.act is Act.LOOP and event.node is loop
+
+        def switches(event: Event, switched: Event = switched) -> bool:
+            return event is not switched and code.passes.switches(event, forward.subject)
+
+        def is_forward(event: Event) -> bool:
+            return event is forward
+
+        if flow.reaches(switched, is_forward, avoiding=lambda event: is_head(event) or switches(event), inside=loop):
+            continue
+        head = flow.path(switched, is_head, avoiding=switches, inside=loop)
+        if head is not None and flow.reaches(head, is_forward, avoiding=switches, inside=loop):
+            return switched
+    return None
+
+
+def _problem(code: Code, flow: Flow, forward: Event, switched: Event) -> Problem:
+    model = code.name(forward.target)
+    loop = common_loop(switched, forward)
+    own = code.tree.loops(forward.node)
+    assert loop is not None
+    if own[:1] == [loop] or any(covers(each.subject, forward.subject) for each in flow.of(Act.TRAIN_MODE)):
+        # evaluation interrupts the batches, or train() comes once before the loop: what is missing is the way back
+        end = _end_of_evaluation(code, switched)
+        name = code.name(switched.target)
+        return code.problem(
+            switched.node,
+            f"`{name}` is still in eval mode when the next batch trains it (line {forward.line}): "
+            "no `train()` follows this evaluation.",
+            mend=[code.source.insert_after(end, f"{name}.train()")],
+            related=[(forward.node, "trains in eval mode")],
+        )
+    head: ast.stmt = loop if loop in own else own[-1] if own else code.tree.statement(forward.node)
+    before = _inside(code, loop, forward.node) if head is loop else head
+    return code.problem(
+        head,
+        f"`{model}` trains in eval mode from the second round on: line {switched.line} calls `eval()` and nothing "
+        "switches back.",
+        fix=[code.source.insert_before(before, f"{model}.train()")],
+        related=[(switched.node, "switches to eval mode"), (forward.node, "trains")],
+    )
+
+
+def _inside(code: Code, loop: ast.stmt, node: ast.AST) -> ast.stmt:
+    """The statement of the loop's own body that holds the node."""
+    statement = code.tree.statement(node)
+    for above in code.tree.ancestors(node):
+        if above is loop:
+            return statement
+        if isinstance(above, ast.stmt):
+            statement = above
+    return statement
+
+
+def _end_of_evaluation(code: Code, switched: Event) -> ast.stmt:
+    """The statement after which training could go on: the last of the block, before its `return`."""
+    block = code.tree.block(code.tree.statement(switched.node))
+    statements = [each for each in block if not isinstance(each, ast.Return)]
+    return statements[-1]
