@@ -4,7 +4,7 @@ Everything here may be begun again at any point: what is on GitHub already is re
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
@@ -13,10 +13,11 @@ import structlog
 from app import pipeline, relevance
 from app.analysts import AnalysisFailed, Analysts
 from app.answers import Answers
-from app.events import CommandGiven, GiveUp, MergeGroupRequested, RetryLater
-from app.github.check_run import CheckRuns
+from app.events import ActionRequested, CommandGiven, GiveUp, MergeGroupRequested, RetryLater
+from app.github.check_run import IGNORE_THESE, CheckRuns
 from app.github.connection import GitHub
-from app.github.conversation import has_write_access
+from app.github.conversation import has_write_access, say
+from app.github.deliveries import Recovered, recover
 from app.github.fetch import Fetcher, Reading
 from app.github.fixed import mark_fixed
 from app.github.publish import Publisher
@@ -83,7 +84,39 @@ class Reviewer:
             RetryLater, GiveUp: as `review`.
         """
         async with self._conversation() as github:
-            await self._check_runs(github).pass_head(group.installation_id, group.repository, group.head_sha)
+            await self._check_runs(github).pass_head(group)
+
+    async def act(self, action: ActionRequested) -> None:
+        """Do what a button of the check run says.
+
+        Raises:
+            RetryLater, GiveUp: as `review`.
+        """
+        async with self._conversation() as github:
+            if action.identifier != IGNORE_THESE:
+                raise GiveUp(f"there is no button {action.identifier!r}")
+            if await has_write_access(github, action.ref, action.author):
+                await self._ignore_all(github, action)
+
+    async def _ignore_all(self, github: GitHub, action: ActionRequested) -> None:
+        """Note the findings of the present head as dismissed, then bring the check run up to date."""
+        reading = await self._fetcher(github).read(action.ref)
+        reports = await self._reports(reading.pull_request, whole_files=False)
+        found = named(reading.pull_request, reports).keys()
+        if found - standing(reading.notes).dismissed:
+            text = f"The findings of {reading.pull_request.head_sha} stay quiet on this pull request."
+            note = {"dismiss": ",".join(sorted(found)), "by": action.author}
+            await say(github, reading.pull_request.ref, text, note)
+        await self._review(github, action.ref, whole_files=False, is_asked=True)
+
+    async def recover_deliveries(self, is_finished: Callable[[str], Awaitable[bool]], *, since: float) -> Recovered:
+        """Have GitHub redeliver what failed since then (seconds since 1970) and is not finished.
+
+        Raises:
+            RetryLater, GiveUp: as `review`.
+        """
+        async with self._conversation() as github:
+            return await recover(github, is_finished, since=since)
 
     async def check_credentials(self) -> str:
         """Why GitHub would not take our credentials, in plain words; empty when it does."""

@@ -10,14 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.events import MergeGroupRequested
+from app.github import documents
 from app.github.connection import GitHub
-from app.github.fetch import CHECK_NAME, Reading
+from app.github.fetch import CHECK_NAME, Reading, check_runs_of
 from app.pull_request import PullRequestRef
 from app.review.comment import Annotation, Review
 
 #: "The Checks API limits the number of annotations to a maximum of 50 per API request."
 MOST_ANNOTATIONS = 50
 LONGEST_SUMMARY, LONGEST_TITLE = 65_535, 255
+#: The identifier of the button that comes back to us as a requested action.
+IGNORE_THESE = "ignore"
+_BUTTON = {
+    "label": "Ignore these",
+    "description": "Stay quiet about these findings here",
+    "identifier": IGNORE_THESE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +96,18 @@ class CheckRuns:
             else:
                 await self._update(opened, memo, body)
 
-    async def pass_head(self, installation_id: int, repository: str, head: str) -> None:
-        """Success on a head that is no pull request's, such as a merge group's."""
+    async def pass_head(self, group: MergeGroupRequested) -> None:
+        """Success on a merge group's head, unless that is there already."""
+        owner, _, name = group.repository.partition("/")
+        variables = {"owner": owner, "name": name, "head": group.head_sha, "check": CHECK_NAME}
+        data = await self._github.query(group.installation_id, documents.CHECKS, variables)
+        commit = (data.get("repository") or {}).get("object") or {}
+        if any(run.is_completed for run in check_runs_of(commit)):
+            return
         output = {"title": "Reviewed on its pull request", "summary": "A merge group brings nothing new."}
-        run = {"name": CHECK_NAME, "head_sha": head, "conclusion": "success", "status": "completed"}
-        path = f"/repos/{repository}/check-runs"
-        await self._github.write(installation_id, "POST", path, {**run, "output": output, **self._details})
+        run = {"name": CHECK_NAME, "head_sha": group.head_sha, "conclusion": "success", "status": "completed"}
+        path = f"/repos/{group.repository}/check-runs"
+        await self._github.write(group.installation_id, "POST", path, {**run, "output": output, **self._details})
 
     async def _create(self, opened: Opened, memo: Memo, body: dict[str, Any]) -> int:
         named = {"name": CHECK_NAME, "head_sha": opened.head, "external_id": str(memo), **self._details}
@@ -116,8 +131,14 @@ def _memo(note: str) -> Memo | None:
     return Memo(int(number), int(sent), digest) if number.isdigit() and sent.isdigit() else None
 
 
-def _state(review: Review, *, is_last: bool) -> dict[str, str]:
-    return {"conclusion": review.conclusion.value, "status": "completed"} if is_last else {"status": "in_progress"}
+def _state(review: Review, *, is_last: bool) -> dict[str, Any]:
+    if not is_last:
+        return {"status": "in_progress"}
+    return {
+        "conclusion": review.conclusion.value,
+        "status": "completed",
+        "actions": [_BUTTON] if review.annotations else [],
+    }
 
 
 def _output(review: Review, annotations: Sequence[Annotation]) -> dict[str, Any]:

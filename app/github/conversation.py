@@ -27,6 +27,12 @@ async def has_write_access(github: GitHub, ref: PullRequestRef, login: str) -> b
     return (answer.json() or {}).get("permission") in ("admin", "write")
 
 
+async def say(github: GitHub, ref: PullRequestRef, text: str, note: dict[str, str]) -> None:
+    """Say something in the conversation of a pull request."""
+    path = f"/repos/{ref.repository}/issues/{ref.number}/comments"
+    await github.write(ref.installation_id, "POST", path, {"body": marked(text[: LONGEST_BODY - 5000], note)})
+
+
 class Conversation:
     """The place where one command was given."""
 
@@ -68,11 +74,12 @@ class Conversation:
 
     async def reply(self, text: str, note: dict[str, str]) -> None:
         """Answer in the thread, or in the conversation for what was said there or in a review."""
-        repository, number = self._ref.repository, self._ref.number
-        path = f"/repos/{repository}/issues/{number}/comments"
-        if self._command.place == "thread":
-            path = f"/repos/{repository}/pulls/{number}/comments/{self._command.thread_comment_id}/replies"
-        body = {"body": marked(text[: LONGEST_BODY - 1000], note)}
+        if self._command.place != "thread":
+            await say(self._github, self._ref, text, note)
+            return
+        thread = f"/repos/{self._ref.repository}/pulls/{self._ref.number}/comments"
+        path = f"{thread}/{self._command.thread_comment_id}/replies"
+        body = {"body": marked(text[: LONGEST_BODY - 5000], note)}
         await self._github.write(self._ref.installation_id, "POST", path, body)
 
     async def edit(self, comment_id: int, body: str) -> None:

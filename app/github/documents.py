@@ -39,6 +39,11 @@ fragment Comments on IssueCommentConnection {
   nodes { body viewerDidAuthor }
 }
 """
+_CHECKS = """
+fragment Checks on CheckSuiteConnection {
+  nodes { checkRuns(first: 20, filterBy: {checkName: $check}) { nodes { permalink status externalId } } }
+}
+"""
 _WHICH = "$owner: String!, $name: String!"
 
 
@@ -56,11 +61,7 @@ query PullRequest({_WHICH}, $number: Int!, $app: Int!, $check: String!{_variable
       baseRef {{ target {{ ... on Commit {{ {_configs()} }} }} }}
       commits(last: 1) {{ nodes {{ commit {{
         oid
-        checkSuites(first: 10, filterBy: {{appId: $app}}) {{ nodes {{
-          checkRuns(first: 20, filterBy: {{checkName: $check}}) {{
-            nodes {{ permalink status externalId }}
-          }}
-        }} }}
+        checkSuites(first: 10, filterBy: {{appId: $app}}) {{ ...Checks }}
         {_files(range(files))}
       }} }} }}
       reviewThreads(first: 100) {{ ...Threads }}
@@ -69,7 +70,7 @@ query PullRequest({_WHICH}, $number: Int!, $app: Int!, $check: String!{_variable
     }}
   }}
 }}
-{_TEXT}{_TALK}"""
+{_TEXT}{_CHECKS}{_TALK}"""
 
 
 def files_at(files: int) -> str:
@@ -95,6 +96,14 @@ query Talk({_WHICH}, $number: Int!, $threads: String, $reviews: String, $comment
   }}
 }}
 {_TALK}"""
+
+CHECKS = f"""
+query Checks({_WHICH}, $head: GitObjectID!, $check: String!) {{
+  repository(owner: $owner, name: $name) {{
+    object(oid: $head) {{ ... on Commit {{ checkSuites(first: 10) {{ ...Checks }} }} }}
+  }}
+}}
+{_CHECKS}"""
 
 REPLIES = f"""
 query Replies({_WHICH}, $number: Int!, $after: String) {{

@@ -158,7 +158,7 @@ class Fetcher:
         files = tuple(_with_text(file, known) for file in found.files)
         pull_request = _pull_request(page, files, spoken, len(rest[MOST_TEXTS:]))
         bodies = frozenset().union(*(told(body) for body in spoken.reviews))
-        return Reading(pull_request, _check_runs(page.commit), spoken.notes, bodies)
+        return Reading(pull_request, check_runs_of(page.commit), spoken.notes, bodies)
 
 
 def _wanted(files: Sequence[ChangedFile]) -> list[str]:
@@ -230,7 +230,8 @@ def _unread(files: int, unread_texts: int) -> list[str]:
     return notes
 
 
-def _check_runs(commit: Mapping[str, Any]) -> tuple[CheckRun, ...]:
+def check_runs_of(commit: Mapping[str, Any]) -> tuple[CheckRun, ...]:
+    """The check runs in a query's answer, oldest first."""
     suites = (commit.get("checkSuites") or {}).get("nodes") or ()
     nodes = [node for suite in suites for node in (suite.get("checkRuns") or {}).get("nodes") or ()]
     runs = [

@@ -1,0 +1,102 @@
+"""What else GitHub asks: buttons, merge queues, and what it could not deliver"""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from app.events import ActionRequested, GiveUp, MergeGroupRequested, RetryLater
+from app.github.deliveries import Recovered
+from tests.bot import BROKEN_LOOP, LOOP, Bot, ref_of, repository_with
+from tests.simulator import HostedRepository, OpenedPullRequest, Simulator, faults
+
+
+@pytest.fixture
+def github() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def repository(github: Simulator) -> HostedRepository:
+    return repository_with(github, train=LOOP)
+
+
+@pytest.fixture
+def pull(github: Simulator, repository: HostedRepository) -> OpenedPullRequest:
+    opened = repository.open_pull_request({"train.py": BROKEN_LOOP})
+    Bot(github).review(opened)
+    return opened
+
+
+def pressed(pull: OpenedPullRequest, *, author: str = "maintainer") -> ActionRequested:
+    """What the button of our check run sends."""
+    run = pull.check_runs()[-1]
+    (button,) = run.actions
+    return ActionRequested(ref_of(pull), "a-delivery", button["identifier"], author, run.id, pull.head_sha)
+
+
+def test_the_button_quiets_the_findings_that_are_there(github: Simulator, pull: OpenedPullRequest) -> None:
+    action = pressed(pull)
+    for _ in range(2):
+        bot = Bot(github)
+        bot.do(bot.reviewer.act(action))
+    assert pull.state()["check_run"]["conclusion"] == "success"
+    assert len(pull.state()["conversation"]) == 1
+    pull.push({"train.py": BROKEN_LOOP + "\n", "more.py": BROKEN_LOOP})
+    Bot(github).review(pull)
+    assert [each["path"] for each in pull.state()["comments"]] == ["train.py", "more.py"]
+
+
+def test_the_button_is_for_people_with_write_access(github: Simulator, pull: OpenedPullRequest) -> None:
+    bot, before = Bot(github), pull.state()
+    bot.do(bot.reviewer.act(pressed(pull, author="contributor")))
+    assert pull.state() == before
+
+
+def test_an_unknown_button_ends_the_job(github: Simulator, pull: OpenedPullRequest) -> None:
+    action = ActionRequested(ref_of(pull), "d", "launch", "maintainer", 1, pull.head_sha)
+    bot = Bot(github)
+    with pytest.raises(GiveUp):
+        bot.do(bot.reviewer.act(action))
+
+
+def test_a_merge_group_is_answered_once(
+    github: Simulator, repository: HostedRepository, pull: OpenedPullRequest
+) -> None:
+    head = repository.merge_group(pull)
+    ref = ref_of(pull)
+    group = MergeGroupRequested(ref.installation_id, ref.repository_id, ref.repository, head, "a-delivery")
+    github.faults.script("POST", "check-runs$", faults.reset(after_write=True))
+    bot = Bot(github)
+    with pytest.raises(RetryLater):
+        bot.do(bot.reviewer.pass_merge_group(group))
+    for _ in range(2):
+        bot = Bot(github)
+        bot.do(bot.reviewer.pass_merge_group(group))
+    (run,) = pull.check_runs(sha=head)
+    assert (run.name, run.conclusion) == ("mlstaff", "success")
+
+
+def test_failed_deliveries_are_asked_for_again_unless_they_were_finished(
+    github: Simulator, repository: HostedRepository
+) -> None:
+    github.connect("http://127.0.0.1:9/webhook")
+    for _ in range(3):
+        repository.open_pull_request({"train.py": BROKEN_LOOP})
+    end = time.monotonic() + 10
+    while sum(each.event == "pull_request" for each in github.deliveries) < 3 and time.monotonic() < end:
+        time.sleep(0.02)
+    wanted = [each.guid for each in github.deliveries if each.event == "pull_request"]
+    finished, results = {wanted[0]}, list[Recovered]()
+
+    async def is_finished(delivery: str) -> bool:
+        return delivery in finished or delivery not in wanted
+
+    async def recover(bot: Bot) -> None:
+        results.append(await bot.reviewer.recover_deliveries(is_finished, since=time.time() - 3600))
+
+    bot = Bot(github)
+    calls = bot.do(recover(bot))
+    assert results == [Recovered(asked_for=2)]
+    assert [call.method for call in calls] == ["GET", "POST", "POST"]
