@@ -13,7 +13,9 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.commands.core import AsyncScript
-from redis.exceptions import BusyLoadingError, ConnectionError, RedisError, TimeoutError
+from redis.exceptions import BusyLoadingError, RedisError
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import TimeoutError as TooSlow
 
 from app.pull_request import PullRequestRef
 
@@ -69,7 +71,7 @@ class Store:
             socket_connect_timeout=2,
             socket_timeout=5,
             retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=8),
-            retry_on_error=[ConnectionError, TimeoutError, BusyLoadingError],
+            retry_on_error=[Disconnected, TooSlow, BusyLoadingError],
         )
         # Any: redis' own annotations are unions over sync, async and decoded answers. Ours are typed below.
         self.redis: Any = Redis.from_pool(pool)

@@ -19,6 +19,7 @@ import httpx
 
 from app import serve
 from app.analysts import Analysts
+from app.embedded import Embedded
 from app.events import CommandGiven, GiveUp, MergeGroupRequested, RetryLater
 from app.pull_request import PullRequestRef
 from app.settings import Settings
@@ -194,6 +195,18 @@ def running(folder: Path, *parts: str, **environment: str) -> Iterator[Service]:
         yield service
     finally:
         service.stop()
+
+
+@contextlib.contextmanager
+def valkey(folder: Path) -> Iterator[str]:
+    """The address of an embedded Valkey of its own."""
+    with asyncio.Runner() as runner:
+        embedded = Embedded(folder)
+        runner.run(embedded.__aenter__())
+        try:
+            yield embedded.url
+        finally:
+            runner.run(embedded.__aexit__())
 
 
 if __name__ == "__main__":
