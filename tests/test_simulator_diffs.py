@@ -255,3 +255,19 @@ def test_a_merge_of_the_base_shows_only_what_the_pull_request_changes(
     assert pull.merge_base == tip
     assert list(files_of(client, pull.path)) == ["new.py"]
     assert len(client.get(f"{pull.path}/commits").json()) == client.get(pull.path).json()["commits"] == 3
+
+
+def test_git_is_content_with_every_object(repository: HostedRepository) -> None:
+    pull = repository.open_pull_request({"d/e/f.py": "1\n", "d.py": "1\n", "d-": "1\n", "link": Symlink("d.py")})
+    pull.push({"d/e/f.py": None, "d": "now a file\n", "vendored": Submodule("3" * 40), "run.sh": Executable("#!\n")})
+    git = repository.repository.git
+    git.git("fsck", "--strict", "--no-dangling", pull.head_sha)
+    names = git.git("ls-tree", "-r", pull.head_sha).decode().split("\n")
+    assert [line.partition("\t")[2] for line in names[:-1]] == sorted(
+        ["a.py", "old.py", "d", "d.py", "d-", "link", "run.sh", "vendored"]
+    )
+    assert [line[:6] for line in names if line.endswith(("link", "vendored", "run.sh"))] == [
+        "120000",
+        "100755",
+        "160000",
+    ]

@@ -9,8 +9,8 @@ with Simulator() as github:
 ```
 """
 
-from tests.simulator.git import Executable, Submodule, Symlink
 from tests.simulator.hosting import HostedRepository
+from tests.simulator.objects import Executable, Submodule, Symlink
 from tests.simulator.people import OpenedPullRequest
 from tests.simulator.recording import Exchange
 from tests.simulator.simulator import PERMISSIONS, InstalledApp, Simulator

@@ -7,11 +7,12 @@ import functools
 import os
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.simulator.diffs import Diff, parse_patch, parse_raw
+from tests.simulator.objects import Files, Object, ObjectWriter
 
 NULL = "0" * 40
 #: Histories up to so many commits are walked here; to ask git costs a process.
@@ -25,41 +26,6 @@ _ENVIRONMENT = {
     "HOME": os.devnull,
     "LC_ALL": "C.UTF-8",
 }
-
-
-@dataclass(frozen=True)
-class Symlink:
-    """A tree entry of mode 120000."""
-
-    target: str
-
-
-@dataclass(frozen=True)
-class Submodule:
-    """A tree entry of mode 160000: the commit of another repository."""
-
-    commit: str
-
-
-@dataclass(frozen=True)
-class Executable:
-    """A file of mode 100755."""
-
-    content: str | bytes
-
-
-#: What a commit does to a path; `None` deletes it.
-Content = str | bytes | Symlink | Submodule | Executable | None
-Files = Mapping[str, Content]
-
-
-@dataclass(frozen=True)
-class Object:
-    """A git object: its id, its type (blob, tree, commit, tag) and its bytes."""
-
-    oid: str
-    type: str
-    data: bytes
 
 
 @dataclass(frozen=True)
@@ -87,7 +53,8 @@ class GitRepository:
         self._lock = threading.RLock()
         self._commits_made = 0
         self._reader: subprocess.Popen[bytes] | None = None
-        self._objects: dict[str, Object | None] = {}
+        self._objects: dict[str, Object] = {}
+        self._writer = ObjectWriter(path / "objects", self.read)
         self.diff = functools.lru_cache(maxsize=4096)(self._diff)
         self.merge_base = functools.lru_cache(maxsize=16384)(self._merge_base)
         self.revisions = functools.lru_cache(maxsize=4096)(self._revisions)
@@ -123,14 +90,10 @@ class GitRepository:
         with self._lock:
             self._commits_made += 1
             when = _EPOCH + self._commits_made
-            reference = f"refs/simulator/{self._commits_made}"
-            stream = _fast_import(files, parents, message, f"{author} <{author}@example.com> {when} +0000", reference)
-            out = self.git("fast-import", "--quiet", "--force", "--done", stdin=stream)
-        return out.decode().strip()
-
-    def set_reference(self, reference: str, sha: str | None) -> None:
-        """Point a reference (`refs/heads/main`) at a commit, or remove it."""
-        self.git("update-ref", *(["-d", reference] if sha is None else [reference, sha]))
+            who = f"{author} <{author}@example.com> {when} +0000"
+            made = self._writer.commit(files, tuple(parents), message, who)
+            self._objects[made.oid] = made
+        return made.oid
 
     def resolve(self, name: str) -> str:
         """The commit a revision of this repository names; raises `GitError` for an unknown one."""
@@ -142,7 +105,7 @@ class GitRepository:
         if cached and expression in self._objects:
             return self._objects[expression]
         found = None if "\n" in expression else self._ask_reader(expression)
-        if cached:
+        if cached and found is not None:
             self._objects[expression] = found
         return found
 
@@ -238,33 +201,6 @@ def _run(command: list[str], *, stdin: bytes | None = None) -> bytes:
     if done.returncode:
         raise GitError(f"{' '.join(command[:6])}: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout
-
-
-def _fast_import(files: Files, parents: Sequence[str], message: str, who: str, reference: str) -> bytes:
-    """https://git-scm.com/docs/git-fast-import: one commit, whose id is printed on standard output."""
-    text = message.encode()
-    parts = [f"feature done\ncommit {reference}\nmark :1\n".encode()]
-    parts.append(f"author {who}\ncommitter {who}\ndata {len(text)}\n".encode() + text + b"\n")
-    parts.extend(f"{'merge' if nth else 'from'} {parent}\n".encode() for nth, parent in enumerate(parents))
-    parts.extend(_fast_import_change(path, content) for path, content in files.items())
-    parts.append(b"get-mark :1\ndone\n")
-    return b"".join(parts)
-
-
-def _fast_import_change(path: str, content: Content) -> bytes:
-    name = '"' + path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-    if content is None:
-        return f"D {name}\n".encode()
-    if isinstance(content, Submodule):
-        return f"M 160000 {content.commit} {name}\n".encode()
-    mode, value = "100644", content
-    if isinstance(content, Symlink):
-        mode, value = "120000", content.target
-    elif isinstance(content, Executable):
-        mode, value = "100755", content.content
-    assert isinstance(value, str | bytes)
-    data = value.encode() if isinstance(value, str) else value
-    return f"M {mode} inline {name}\ndata {len(data)}\n".encode() + data + b"\n"
 
 
 def _parse_commit(sha: str, data: bytes) -> Commit:

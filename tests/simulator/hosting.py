@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from tests.simulator import checking, events
-from tests.simulator.git import Files, revision
+from tests.simulator.git import revision
 from tests.simulator.model import Account, PullRequest, Repository
+from tests.simulator.objects import Files
 from tests.simulator.people import OpenedPullRequest
 from tests.simulator.shapes.repositories import simple_commit
 from tests.simulator.world import World

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.simulator import checking, conversation, events, reviewing
-from tests.simulator.git import Files
 from tests.simulator.model import Account, CheckRun, IssueComment, Json, PullRequest, ReviewComment, Thread
+from tests.simulator.objects import Files
 from tests.simulator.placing import placement
 from tests.simulator.shapes import checks, comments, pulls
 from tests.simulator.shapes.comments import review as shape_of_review

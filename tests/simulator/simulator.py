@@ -11,12 +11,13 @@ import jwt
 
 from tests.simulator.auth import Tokens, new_keys
 from tests.simulator.faults import Faults
-from tests.simulator.git import Files, GitRepository
+from tests.simulator.git import GitRepository
 from tests.simulator.graphql import executor
 from tests.simulator.hosting import HostedRepository
 from tests.simulator.http import Router
 from tests.simulator.limits import Limits, Meter
 from tests.simulator.model import Account, App, Clock, Ids, Installation, Json, Repository
+from tests.simulator.objects import Files
 from tests.simulator.recording import Exchange, Recording
 from tests.simulator.routes import apps, checks, conversation, pulls, repositories, reviews
 from tests.simulator.server import Api, Server

@@ -5,10 +5,10 @@ A view is a dictionary of a type's fields; what costs something is a function, c
 
 from typing import Any
 
-from tests.simulator.git import Object
 from tests.simulator.graphql.connections import connection, failure
 from tests.simulator.graphql.context import Context
 from tests.simulator.model import Account, CheckRun, CheckSuite, Json, Reaction, Repository, iso
+from tests.simulator.objects import Object
 from tests.simulator.shapes.checks import state_of
 from tests.simulator.world import node_id
 
