@@ -266,6 +266,36 @@ class Code:
             ("test_", "conftest")
         )
 
+    def step_around(self, node: ast.AST) -> TrainingStep | None:
+        """The training step with which the node always runs: in the body of its loop, or in the function the loop calls
+        for each batch, under no condition of its own."""
+        function = self.tree.function(node)
+        loops = self.tree.loops(node)
+        for training in self.training_steps:
+            if loops and loops[0] is training.loop:
+                container: ast.AST = training.loop
+            elif not loops and function is not None and self.tree.function(training.loop) is not function:
+                if function not in {each.function for each in (*training.backwards, training.step)}:
+                    continue
+                container = function
+            else:
+                continue
+            if not self._is_conditional(node, container):
+                return training
+        return None
+
+    def _is_conditional(self, node: ast.AST, container: ast.AST) -> bool:
+        below = node
+        for above in self.tree.ancestors(node):
+            if above is container:
+                return False
+            if isinstance(above, (ast.If, ast.IfExp)) and below is not above.test:
+                return True
+            if isinstance(above, (ast.ExceptHandler, ast.Lambda, ast.BoolOp, ast.Assert, *FUNCTIONS)):
+                return True
+            below = above
+        return True
+
     # -- short cuts detectors use most --------------------------------------------------------------------
 
     def origin(self, node: ast.AST | None) -> str | None:
