@@ -9,6 +9,7 @@ import builtins
 from collections import defaultdict
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 from detectors._engine.tree import FUNCTIONS, Scope, Tree
 
@@ -74,6 +75,7 @@ _TORCH_SUBMODULE = {
 }
 
 
+@cache
 def canonical(origin: str) -> str:
     """The origin people write: `torch.optim.adam.Adam` is `torch.optim.Adam`."""
     for private, public in _CANONICAL:

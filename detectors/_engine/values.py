@@ -81,6 +81,8 @@ class Values:
         self._call_sites: dict[ast.AST, list[ast.Call]] | None = None
         self._attributes: dict[ast.ClassDef, dict[str, list[Binding]]] | None = None
         self._used_as: dict[Subject, set[str]] | None = None
+        self._returns: dict[Function | None, list[ast.Return]] | None = None
+        self._generators: set[Function | None] | None = None
 
     # -- what an expression holds -------------------------------------------------------------------------
 
@@ -358,20 +360,24 @@ class Values:
             yield UNKNOWN
             return
         returns = [each for each in self.returns(function) if each.value is not None]
-        if not returns or any(True for _ in self._yields(function)):
+        if not returns or self.is_generator(function):
             yield Value(Kind.UNKNOWN, None, call)
         for statement in returns:
             yield from self.of(statement.value)
 
-    def returns(self, function: Function) -> Iterator[ast.Return]:
+    def returns(self, function: Function) -> list[ast.Return]:
         """The function's own return statements."""
-        for node in _own_nodes(function):
-            if isinstance(node, ast.Return):
-                yield node
+        if self._returns is None:
+            self._returns = defaultdict(list)
+            for statement in self._tree.all(ast.Return):
+                self._returns[self._tree.function(statement)].append(statement)
+        return self._returns[function]
 
-    @staticmethod
-    def _yields(function: Function) -> Iterator[ast.AST]:
-        return (each for each in _own_nodes(function) if isinstance(each, (ast.Yield, ast.YieldFrom)))
+    def is_generator(self, function: Function) -> bool:
+        """Whether calling the function makes a generator."""
+        if self._generators is None:
+            self._generators = {self._tree.function(each) for each in self._tree.all(ast.Yield, ast.YieldFrom)}
+        return function in self._generators
 
     def callee(self, call: ast.Call) -> Function | ast.ClassDef | None:
         """The function, method or class of this file that a call runs, None where it is not in this file."""
@@ -640,16 +646,6 @@ def last_name(node: ast.AST | None) -> str:
         case ast.Call(func=ast.Attribute(attr=attr, value=value)) if attr in _SAME_OBJECT:
             return last_name(value)
     return ""
-
-
-def _own_nodes(function: Function) -> Iterator[ast.AST]:
-    """Nodes of the function's body, without those of functions and classes defined in it."""
-    rest: list[ast.AST] = list(reversed(function.body))
-    while rest:
-        node = rest.pop()
-        yield node
-        if not isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Lambda)):
-            rest += reversed(list(ast.iter_child_nodes(node)))
 
 
 def _flat(target: ast.expr, index: tuple[int, ...] = ()) -> Iterable[tuple[ast.Attribute, tuple[int, ...]]]:
