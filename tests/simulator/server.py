@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import re
 import socket
 import struct
@@ -28,6 +29,7 @@ from tests.simulator.world import World
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+_LOG = logging.getLogger(__name__)
 #: Routes whose description names 304; elsewhere `If-None-Match` is not looked at.
 _CONDITIONAL = re.compile(r"^/repos/[^/]+/[^/]+/(pulls(/\d+)?|contents/.+)$|^/rate_limit$|^/installation/repositories$")
 #: "Content-creating" requests for the secondary limit.
@@ -87,6 +89,9 @@ class Api:
                 answer = self._handle(call)
         except Refusal as refusal:
             answer = _refused(refusal)
+        except Exception:
+            _LOG.exception("the simulator itself failed on %s %s", call.method, call.path)
+            answer = Answer(500, {"message": "Server Error"})
         return self._finish(call, answer)
 
     def _handle(self, call: Call) -> Answer:

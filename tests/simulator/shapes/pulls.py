@@ -35,19 +35,8 @@ def label(world: World, each: Repository, name: str) -> Json:
 
 def simple(world: World, pull: PullRequest) -> Json:
     """`pull-request-simple`, as lists show it."""
-    here = f"{api(world, pull.repository)}/pulls/{pull.number}"
-    issue = f"{api(world, pull.repository)}/issues/{pull.number}"
-    html = f"{world.url}/{pull.repository.full_name}/pull/{pull.number}"
-    links = {
-        "self": here,
-        "html": html,
-        "issue": issue,
-        "comments": f"{issue}/comments",
-        "review_comments": f"{here}/comments",
-        "review_comment": f"{api(world, pull.repository)}/pulls/comments{{/number}}",
-        "commits": f"{here}/commits",
-        "statuses": f"{api(world, pull.repository)}/statuses/{pull.head_sha}",
-    }
+    links = _links(world, pull)
+    here, html = links["self"], links["html"]
     return {
         "url": here,
         "id": pull.id,
@@ -55,7 +44,7 @@ def simple(world: World, pull: PullRequest) -> Json:
         "html_url": html,
         "diff_url": f"{html}.diff",
         "patch_url": f"{html}.patch",
-        "issue_url": issue,
+        "issue_url": links["issue"],
         "number": pull.number,
         "state": pull.state,
         "locked": False,
@@ -163,6 +152,21 @@ def changed_file(world: World, pull: PullRequest, file: FileDiff) -> Json:
     if file.body and len(file.body) <= MOST_PATCH_BYTES and file.body.count(b"\n") <= MOST_PATCH_LINES:
         shown["patch"] = file.patch
     return shown
+
+
+def _links(world: World, pull: PullRequest) -> dict[str, str]:
+    base = api(world, pull.repository)
+    here, issue = f"{base}/pulls/{pull.number}", f"{base}/issues/{pull.number}"
+    return {
+        "self": here,
+        "html": f"{world.url}/{pull.repository.full_name}/pull/{pull.number}",
+        "issue": issue,
+        "comments": f"{issue}/comments",
+        "review_comments": f"{here}/comments",
+        "review_comment": f"{base}/pulls/comments{{/number}}",
+        "commits": f"{here}/commits",
+        "statuses": f"{base}/statuses/{pull.head_sha}",
+    }
 
 
 def _end(world: World, each: Repository, ref: str, sha: str) -> Json:
