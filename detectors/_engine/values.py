@@ -16,6 +16,8 @@ from detectors._engine.names import Binding, Bound, Names
 from detectors._engine.tree import FUNCTIONS, Function, Tree
 
 _DEPTH = 12
+_STEPS = 1_500
+"""Of one question: functions that call each other with their own parameters branch without end."""
 _SAME_OBJECT = frozenset(
     [
         "to",
@@ -77,6 +79,7 @@ class Values:
         self._names = names
         self._known: dict[ast.AST, tuple[Value, ...]] = {}
         self._busy: set[ast.AST] = set()
+        self._steps = 0
         self._subjects: dict[ast.AST, Subject | None] = {}
         self._call_sites: dict[ast.AST, list[ast.Call]] | None = None
         self._attributes: dict[ast.ClassDef, dict[str, list[Binding]]] | None = None
@@ -93,7 +96,8 @@ class Values:
         known = self._known.get(node)
         if known is not None:
             return known
-        if node in self._busy or len(self._busy) > _DEPTH:
+        self._steps = self._steps + 1 if self._busy else 0
+        if node in self._busy or len(self._busy) > _DEPTH or self._steps > _STEPS:
             return (UNKNOWN,)
         self._busy.add(node)
         found = tuple(dict.fromkeys(self._find(node))) or (UNKNOWN,)
