@@ -30,5 +30,11 @@ format: .venv/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+corpus: .venv/dev
+	$(BIN)/python -m tests.corpus
+
+bench: .venv/dev
+	$(BIN)/python -m tests.bench
+
 clean:
 	rm -rf .venv
