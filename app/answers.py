@@ -4,17 +4,16 @@ Every effect is one that can be begun again: reactions are added once, replies c
 command decides is a note in that reply.
 """
 
-from collections.abc import Awaitable, Callable
-
 import structlog
 
 from app.commands import USAGE, Command, Misunderstood, Verb, commands_in, may
 from app.events import CommandGiven
 from app.github.connection import GitHub
 from app.github.conversation import Conversation, has_write_access
-from app.github.fetch import Fetcher, Look
+from app.github.fetch import Look
 from app.marker import marker, read, split
 from app.pull_request import PullRequestRef, Thread
+from app.reviewing import Reviewing
 from app.settings import Settings
 from detectors import Detector, all_detectors
 
@@ -25,19 +24,13 @@ log = structlog.get_logger("mlstaff.answers")
 
 
 class Answers:
-    """Answers commands. `review` reviews a pull request: its place, whole files or not, asked for or not."""
+    """Answers commands."""
 
-    def __init__(
-        self,
-        github: GitHub,
-        fetcher: Fetcher,
-        settings: Settings,
-        review: Callable[[PullRequestRef, bool, bool], Awaitable[object]],
-    ) -> None:
+    def __init__(self, github: GitHub, reviewing: Reviewing, settings: Settings) -> None:
         self._github = github
-        self._fetcher = fetcher
+        self._reviewing = reviewing
+        self._fetcher = reviewing.fetcher
         self._settings = settings
-        self._review = review
 
     async def answer(self, given: CommandGiven) -> None:
         """Do what a comment says, if its author may say it."""
@@ -57,7 +50,7 @@ class Answers:
             if conversation.key(each.index) not in answered:
                 await self._do(given, conversation, look, each)
         if any(isinstance(each, Command) and each.verb in _CHANGES for each in allowed):
-            await self._review(given.ref, False, False)
+            await self._reviewing.review(given.ref, whole_files=False, is_asked=False)
         if any(isinstance(each, Misunderstood) for each in allowed):
             await conversation.react("CONFUSED")
         if any(isinstance(each, Command) for each in allowed):
@@ -87,7 +80,8 @@ class Answers:
             return
         match each.verb:
             case Verb.REVIEW | Verb.REVIEW_ALL:
-                await self._review(given.ref, each.verb is Verb.REVIEW_ALL, True)
+                whole = each.verb is Verb.REVIEW_ALL
+                await self._reviewing.review(given.ref, whole_files=whole, is_asked=True)
             case Verb.IGNORE | Verb.UNIGNORE if given.place == "thread":
                 await self._in_thread(given, conversation, look, each, note)
             case Verb.IGNORE:

@@ -80,6 +80,20 @@ def test_trouble_on_github_s_side_is_soon_tried_again(github: Simulator, pull: O
     assert len(pull.state()["comments"]) == 1
 
 
+def test_trouble_without_an_end_is_waited_for_ever_longer(github: Simulator, pull: OpenedPullRequest) -> None:
+    github.faults.script("GET", "/pulls/", *[faults.server_error(502)] * 8)
+    bot, waits = Bot(github), list[float]()
+
+    async def many_times() -> None:
+        for _ in range(8):
+            with pytest.raises(RetryLater) as later:
+                await bot.reviewer.review(ref_of(pull))
+            waits.append(later.value.seconds)
+
+    bot.do(many_times())
+    assert waits == [5, 10, 20, 40, 80, 160, 320, 600]
+
+
 def test_a_read_over_a_connection_that_was_closed_is_repeated_at_once(
     github: Simulator, pull: OpenedPullRequest
 ) -> None:

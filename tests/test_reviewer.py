@@ -1,13 +1,15 @@
 """A review from its reading to its check run, on a simulated GitHub"""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from app import reviewing
 from app.events import GiveUp, RetryLater
 from app.github import publish
 from app.review.comment import Comment
-from tests.bot import BROKEN_LOOP, LOOP, Bot, ref_of, repository_with
+from tests.bot import BROKEN_LOOP, LOOP, Bot, SameProcess, ref_of, repository_with
 from tests.simulator import Exchange, InstalledApp, Simulator, Submodule, Symlink, faults
 
 
@@ -190,6 +192,47 @@ def test_a_refused_comment_costs_only_its_own_place(github: Simulator, monkeypat
     reviews = len(state["reviews"])
     Bot(github).review(pull)
     assert len(pull.state()["reviews"]) == reviews
+
+
+def test_an_orphan_of_a_refused_review_is_cleared_away(github: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    pull = repository_with(github, train=LOOP).open_pull_request({"train.py": BROKEN_LOOP})
+    original = publish._comment
+    places = iter([4000])  # the first attempt only
+
+    def misplaced_once(comment: Comment) -> dict[str, object]:
+        return {**original(comment), "line": next(places, comment.line)}
+
+    monkeypatch.setattr(publish, "_comment", misplaced_once)
+    github.faults.script("POST", "reviews$", faults.orphan())
+    Bot(github).review(pull)
+    assert [review.state for review in pull.pull.reviews].count("PENDING") == 0
+    assert [comment["path"] for comment in pull.state()["comments"]] == ["train.py"]
+    bodies = [review["body"] for review in pull.state()["reviews"]]
+    assert sum("This change brings" in body for body in bodies) == 1
+
+
+def test_a_head_that_moves_during_the_analysis_is_left_for_the_next_job(
+    github: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reviewing, "STALE_SECONDS", 0.0)
+    pull = repository_with(github, train=LOOP).open_pull_request({"train.py": BROKEN_LOOP})
+    old = pull.head_sha
+
+    class Pushed(SameProcess):
+        """Analyses while somebody pushes."""
+
+        async def run(self, function: Any, *arguments: Any, **named: Any) -> Any:
+            if pull.head_sha == old:
+                pull.push({"train.py": LOOP + "\n"})
+            return await super().run(function, *arguments, **named)
+
+    with pytest.raises(RetryLater):
+        Bot(github, analysts=Pushed()).review(pull)
+    (run,) = pull.check_runs(sha=old)
+    assert (run.status, run.conclusion) == ("completed", "neutral")
+    Bot(github).review(pull)
+    assert pull.state()["comments"] == []
+    assert pull.state()["check_run"]["conclusion"] == "success"
 
 
 def test_files_without_a_text_are_named_and_the_rest_is_reviewed(github: Simulator) -> None:

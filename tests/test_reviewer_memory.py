@@ -114,7 +114,7 @@ def test_what_comes_back_after_it_was_gone_is_said_again(github: Simulator, pull
 
 def test_a_file_that_cannot_be_read_says_nothing_about_its_findings(github: Simulator, pull: OpenedPullRequest) -> None:
     before = bodies(pull)
-    pull.push({"train.py": "import torch\ndef (\n", "more.py": LOOP})
+    pull.push({"train.py": BROKEN_LOOP + "\ndef (\n", "more.py": LOOP})
     Bot(github).review(pull)
     assert bodies(pull) == before
 

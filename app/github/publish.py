@@ -27,6 +27,13 @@ AGAIN = 1.0
 log = structlog.get_logger("mlstaff.publish")
 
 
+class HeadMoved(RetryLater):
+    """What was reviewed is not the newest commit any more."""
+
+    def __init__(self) -> None:
+        super().__init__(AGAIN, "the head moved before its review was posted")
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """What went out: how many comments beside lines, how many lines' comments had to go into the body."""
@@ -41,6 +48,12 @@ class Publisher:
     def __init__(self, github: GitHub, fetcher: Fetcher) -> None:
         self._github = github
         self._fetcher = fetcher
+
+    async def check_head(self, pull_request: PullRequest) -> None:
+        """Raises HeadMoved when the head is another one by now."""
+        present = await self._fetcher.look(pull_request.ref)
+        if present.head_sha != pull_request.head_sha:
+            raise HeadMoved
 
     async def post(self, reading: Reading, review: Review, *, whole_files: bool = False) -> Said:
         """Post what is not on the pull request yet; nothing at all when that is nothing."""
@@ -69,7 +82,7 @@ class Publisher:
         """422: one comment is not to GitHub's liking, or a review stands in the way, or the head is no more."""
         present = await self._fetcher.look(before.ref)
         if present.head_sha != before.head_sha:
-            raise RetryLater(AGAIN, "the head moved before its review was posted")
+            raise HeadMoved
         for review_id in present.pending_reviews:
             path = f"/repos/{before.ref.repository}/pulls/{before.ref.number}/reviews/{review_id}"
             await self._github.write(before.ref.installation_id, "DELETE", path, {})

@@ -1,0 +1,129 @@
+"""One review of one head: read, analysed in processes, written, said
+
+    Fetcher.read -> relevance.decide -> find.introduced_in … -> pipeline.review -> Publisher.post
+
+What is on GitHub already is read first and not said twice, so that all of it may be begun again at any point.
+"""
+
+import asyncio
+import time
+from dataclasses import asdict
+
+import structlog
+
+from app import pipeline, relevance
+from app.analysts import AnalysisFailed, Analysts
+from app.events import ActionRequested
+from app.github.check_run import CheckRuns, Opened
+from app.github.connection import GitHub
+from app.github.conversation import has_write_access, say
+from app.github.fetch import Fetcher, Reading
+from app.github.fixed import mark_fixed
+from app.github.publish import HeadMoved, Publisher, Said
+from app.memory import dismissed, gone, named, voters_to_ask_for
+from app.pull_request import ChangedFile, PullRequest, PullRequestRef
+from app.review.comment import Review
+from app.review.find import FileReport, introduced_in
+from app.review.options import Options
+from app.settings import Settings
+from app.skip import reason_to_skip
+from app.standing import standing
+from detectors import Skipped
+
+#: After so long the head is looked at once more before anything is said of it.
+STALE_SECONDS = 15.0
+SUPERSEDED = "A newer commit was pushed while this one was reviewed; the review is on that one."
+
+log = structlog.get_logger("mlstaff.reviewing")
+
+
+class Reviewing:
+    """Reviews pull requests over one connection to GitHub."""
+
+    def __init__(self, github: GitHub, settings: Settings, analysts: Analysts) -> None:
+        self._github = github
+        self._settings = settings
+        self._analysts = analysts
+        self.fetcher = Fetcher(github, settings.app_id or 0)
+        self._check_runs = CheckRuns(github, settings.public_url)
+        self._publisher = Publisher(github, self.fetcher)
+
+    async def review(self, ref: PullRequestRef, *, whole_files: bool, is_asked: bool) -> None:
+        """Review the newest head; with `is_asked` also what is otherwise skipped."""
+        reading = await self.fetcher.read(ref)
+        read_at = time.monotonic()
+        pull_request = reading.pull_request
+        skipped = "" if is_asked else _reason_to_skip(reading)
+        decision = relevance.decide(pull_request.files)
+        if skipped or not decision.is_relevant:
+            if not skipped:
+                await self._mark_gone(pull_request, [], whole_files=True)
+            outcome = pipeline.declined(skipped or decision.reason)
+            await self._check_runs.close(self._check_runs.found(reading), outcome)
+            return
+        opened = await self._check_runs.open(reading, "Reviewing")
+        reports = await self._reports(pull_request, whole_files=whole_files)
+        review = await self._written(reading, reports)
+        said = await self._said(reading, review, opened, read_at, whole_files=whole_files)
+        fixed = await self._mark_gone(pull_request, reports, whole_files=whole_files)
+        await self._check_runs.close(opened, review)
+        log.info("reviewed", head=pull_request.head_sha, **asdict(said), fixed=fixed)
+
+    async def ignore_all(self, action: ActionRequested) -> None:
+        """Note what is found at the present head as dismissed, then bring the check run up to date."""
+        reading = await self.fetcher.read(action.ref)
+        reports = await self._reports(reading.pull_request, whole_files=False)
+        found = named(reading.pull_request, reports).keys()
+        if found - standing(reading.notes).dismissed:
+            text = f"The findings of {reading.pull_request.head_sha} stay quiet on this pull request."
+            note = {"dismiss": ",".join(sorted(found)), "by": action.author}
+            await say(self._github, reading.pull_request.ref, text, note)
+        await self.review(action.ref, whole_files=False, is_asked=True)
+
+    async def _said(
+        self, reading: Reading, review: Review, opened: Opened, read_at: float, *, whole_files: bool
+    ) -> Said:
+        """Post the review; a check run on a head that is the newest no more is closed."""
+        try:
+            if time.monotonic() - read_at > STALE_SECONDS:
+                await self._publisher.check_head(reading.pull_request)
+            return await self._publisher.post(reading, review, whole_files=whole_files)
+        except HeadMoved:
+            await self._check_runs.close(opened, pipeline.declined(SUPERSEDED))
+            raise
+
+    async def _mark_gone(self, pull_request: PullRequest, reports: list[FileReport], *, whole_files: bool) -> int:
+        found = named(pull_request, reports)
+        fixed = gone(pull_request, reports, found, whole_files=whole_files)
+        await mark_fixed(self._github, pull_request, fixed)
+        return len(fixed)
+
+    async def _written(self, reading: Reading, reports: list[FileReport]) -> Review:
+        pull_request = reading.pull_request
+        voters = [
+            login
+            for login in voters_to_ask_for(pull_request.threads)
+            if await has_write_access(self._github, pull_request.ref, login)
+        ]
+        quiet = dismissed(
+            standing(reading.notes), pull_request.threads, named(pull_request, reports), frozenset(voters)
+        )
+        options = Options(public_url=self._settings.public_url, said=reading.told, dismissed=quiet)
+        return pipeline.review(pull_request, reports, options)
+
+    async def _reports(self, pull_request: PullRequest, *, whole_files: bool) -> list[FileReport]:
+        files = pipeline.to_analyse(pull_request.files)
+        return await asyncio.gather(*(self._report(pull_request, file, whole_files) for file in files))
+
+    async def _report(self, pull_request: PullRequest, file: ChangedFile, whole_file: bool) -> FileReport:
+        try:
+            return await self._analysts.run(introduced_in, file, pull_request.repository_files, whole_file)
+        except AnalysisFailed as failed:
+            return FileReport(file.path, skipped=(Skipped(file.path, str(failed)),))
+
+
+def _reason_to_skip(reading: Reading) -> str:
+    paused_by = standing(reading.notes).paused_by
+    if paused_by:
+        return f"{paused_by} paused the reviews of this pull request; /mlstaff resume ends that."
+    return reason_to_skip(reading.pull_request)
