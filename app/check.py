@@ -9,8 +9,11 @@ from pathlib import Path
 from app.cache import Cache, key
 from app.review.find import FileReport, found_in
 from app.sources import UnreadableSource, source_files, source_text
+from app.time_limit import OutOfTime, at_most
 from detectors import Skipped
 
+SECONDS = 20
+"""Of processor time, for one file."""
 _CHUNK = 16
 _WORTH_A_POOL = 32
 """Starting processes costs more than so many files."""
@@ -39,7 +42,7 @@ def check(paths: Iterable[Path], *, jobs: int, cache: Cache | None) -> tuple[Fil
     missing = [source for source in sources.values() if keys.get(source.path) not in known]
     found = {report.path: report for report in analysed(missing, jobs=jobs)}
     if cache:
-        cache.write((keys[path], report) for path, report in found.items())
+        cache.write((keys[path], report) for path, report in found.items() if not report.skipped)
     reports |= {path: known[name] for path, name in keys.items() if name in known} | found
     return tuple(reports[path] for path in sorted(reports))
 
@@ -66,13 +69,22 @@ def _done(future: Future[list[FileReport]]) -> list[FileReport]:
 
 
 def _analyse_all(sources: Sequence[Source]) -> list[FileReport]:
-    return [found_in(source.text, source.path, {}) for source in sources]
+    return [_analyse(source) for source in sources]
+
+
+def _analyse(source: Source) -> FileReport:
+    try:
+        with at_most(SECONDS):
+            return found_in(source.text, source.path, {})
+    except OutOfTime:
+        reason = f"its analysis took longer than {SECONDS} seconds"
+        return FileReport(source.path, skipped=(Skipped(source.path, reason),))
 
 
 def _analyse_alone(source: Source) -> FileReport:
     with ProcessPoolExecutor(1) as pool:
         try:
-            return pool.submit(found_in, source.text, source.path, {}).result()
+            return pool.submit(_analyse, source).result()
         except BrokenProcessPool:
             reason = "its analysis ended the process, perhaps for want of memory"
             return FileReport(source.path, skipped=(Skipped(source.path, reason),))

