@@ -154,6 +154,14 @@ class Endpoints:
                 return True
         return False
 
+    def is_global(self, target: ast.Name) -> bool:
+        """Whether a name assigned in a function is one of the module."""
+        scope = self._tree.scope(target)
+        return any(
+            target.id in each.names and self._tree.scope(each) is scope
+            for each in self._tree.all(ast.Global, ast.Nonlocal)
+        )
+
     # -- the data of a request --------------------------------------------------------------------------------
 
     def data_parameters(self, endpoint: Endpoint) -> list[ast.arg]:

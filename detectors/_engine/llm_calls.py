@@ -34,7 +34,7 @@ _CLIENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("bedrock", r"boto3\.client"),
         ("vllm", r"vllm\.(LLM|AsyncLLMEngine(\.from_engine_args)?|LLMEngine(\.from_engine_args)?)"),
         ("langchain",
-            r"langchain(_\w+)?\.(\w+\.)*(Chat[A-Z]\w*|init_chat_model|[A-Z]\w*LLM|Ollama|OpenAI"
+            r"langchain(_\w+)?\.(\w+\.)*(Chat(?!Prompt|Message|Generation|Result|Session)[A-Z]\w*|init_chat_model|[A-Z]\w*LLM|Ollama|OpenAI"
             r"|AzureOpenAI|Anthropic|HuggingFacePipeline|HuggingFaceEndpoint|Bedrock|VertexAI|LlamaCpp"
             r"|Replicate|Together)"),
         ("llama_index", r"llama_index\.(\w+\.)*llms\.(\w+\.)*[A-Z]\w*"),
@@ -64,14 +64,17 @@ _FUNCTIONS = re.compile(
     r"|ollama\.(chat|generate))$"
 )
 _PACKAGES = frozenset(
-    """openai anthropic google vertexai mistralai cohere groq together ollama huggingface_hub boto3 vllm litellm langfuse
-    transformers llama_index langchain langchain_openai langchain_anthropic langchain_community langchain_core
-    langchain_google_genai langchain_google_vertexai langchain_mistralai langchain_cohere langchain_groq langchain_ollama
-    langchain_aws langchain_huggingface langchain_together langchain_fireworks langchain_deepseek
-    langchain_nvidia_ai_endpoints""".split()
+    (
+        *("openai", "anthropic", "google", "vertexai", "mistralai", "cohere", "groq", "together", "ollama"),
+        *("huggingface_hub", "boto3", "vllm", "litellm", "langfuse", "transformers", "llama_index", "langchain"),
+        *("langchain_openai", "langchain_anthropic", "langchain_community", "langchain_core"),
+        *("langchain_google_genai", "langchain_google_vertexai", "langchain_mistralai", "langchain_cohere"),
+        *("langchain_groq", "langchain_ollama", "langchain_aws", "langchain_huggingface", "langchain_together"),
+        *("langchain_fireworks", "langchain_deepseek", "langchain_nvidia_ai_endpoints"),
+    )
 )
 _LOCAL = frozenset(["vllm", "pipeline", "generate"])
-_OPENAI_LIKE = ("timeout", "http_client")
+_OPENAI_LIKE = ("timeout", "request_timeout", "http_client")
 _TIMEOUTS = {
     "openai": _OPENAI_LIKE,
     "anthropic": _OPENAI_LIKE,

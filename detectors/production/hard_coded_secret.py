@@ -1,7 +1,7 @@
 """A secret key is written in the source
 
-Everyone who can read the repository, its history, its images or its logs can use the key. Deleting the line later does
-not help: the key stays in the history and must be revoked. Read it from the environment or a secret store.
+Everyone who can read the repository, its history, its images or its logs can use the key. Deleting the line later
+does not help: the key stays in the history and must be revoked. Read it from the environment or a secret store.
 
 ❌
 ```python
