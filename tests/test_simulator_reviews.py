@@ -298,3 +298,12 @@ def test_the_state_shows_what_people_see(client: httpx.Client, pull: OpenedPullR
     assert state["reactions"] == [
         {"subject": "review_comment", "subject_id": comment.id, "content": "-1", "user": "maintainer"}
     ]
+
+
+@pytest.mark.parametrize("wrong", [{"event": {}}, {"event": "SHOUT"}, {"comments": "x"}, {"body": 5}, {"commit_id": 5}])
+def test_values_of_a_wrong_kind_are_refused(
+    client: httpx.Client, pull: OpenedPullRequest, wrong: dict[str, Any]
+) -> None:
+    given = {"body": "a review", "event": "COMMENT", **wrong}
+    assert client.post(f"{pull.path}/reviews", json=given).status_code == 422
+    assert pull.state()["reviews"] == []

@@ -98,7 +98,7 @@ def _check(body: Json, *, output_needs: tuple[str, ...]) -> None:
         raise invalid("CheckRun", "conclusion", "invalid")
     if body.get("output") is not None:
         _check_output(body["output"], output_needs)
-    _check_actions(body.get("actions") or [])
+    _check_actions(_objects("actions", body.get("actions")))
 
 
 def _check_output(output: Any, needs: tuple[str, ...]) -> None:
@@ -106,7 +106,7 @@ def _check_output(output: Any, needs: tuple[str, ...]) -> None:
         raise Refusal(422, f"{_WORDS}{', '.join(needs)} weren't supplied.")
     for name in ("summary", "text"):
         _check_length(name, output.get(name), LONGEST_TEXT)
-    annotations = output.get("annotations") or []
+    annotations = _objects("annotations", output.get("annotations"))
     if len(annotations) > MOST_ANNOTATIONS:
         count = len(annotations)
         raise Refusal(422, f"{_WORDS}No more than {MOST_ANNOTATIONS} items are allowed; {count} were supplied.")
@@ -120,6 +120,8 @@ def _check_annotation(annotation: Json) -> None:
             raise Refusal(422, f'{_WORDS}"{name}" wasn\'t supplied.')
     if annotation["annotation_level"] not in LEVELS:
         raise invalid("CheckAnnotation", "annotation_level", "invalid")
+    if not all(isinstance(annotation[name], int) for name in ("start_line", "end_line")):
+        raise invalid("CheckAnnotation", "start_line", "invalid")
     if not 1 <= annotation["start_line"] <= annotation["end_line"]:
         raise invalid("CheckAnnotation", "end_line", "invalid")
     if "start_column" in annotation and annotation["start_line"] != annotation["end_line"]:
@@ -136,7 +138,17 @@ def _check_actions(actions: list[Json]) -> None:
             _check_length(name, action[name], longest)
 
 
+def _objects(name: str, value: Any) -> list[Json]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise Refusal(422, f"{_WORDS}For '{name}', {value!r} is not an array of objects.")
+    return value
+
+
 def _check_length(name: str, value: Any, longest: int) -> None:
+    if value is not None and not isinstance(value, str):
+        raise Refusal(422, f"{_WORDS}For '{name}', {value!r} is not a string.")
     if value is not None and len(value) > longest:
         count = len(value)
         raise Refusal(422, f"{_WORDS}Only {longest} characters are allowed in {name}; {count} were supplied.")

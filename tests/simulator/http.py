@@ -138,8 +138,8 @@ class Call:
     def page(self, items: Sequence[Any], show: Callable[[Any], Any], *, at_most: int | None = None) -> Answer:
         """One page of a list, with the `Link` header."""
         shown = items[:at_most] if at_most is not None else items
-        size = min(max(_natural(self.query.get("per_page"), PER_PAGE), 1), MOST_PER_PAGE)
-        page = max(_natural(self.query.get("page"), 1), 1)
+        size = natural(self.query.get("per_page"), PER_PAGE, most=MOST_PER_PAGE)
+        page = natural(self.query.get("page"), 1)
         part = shown[(page - 1) * size : page * size]
         last = max(-(-len(shown) // size), 1)
         return Answer(body=[show(each) for each in part], headers=self._links(page, last))
@@ -178,8 +178,10 @@ def text(body: Json, name: str, *, resource: str, longest: int | None = None, re
     return value
 
 
-def _natural(word: str | None, default: int) -> int:
-    return int(word) if word and word.isdigit() else default
+def natural(word: str | None, default: int, *, most: int | None = None) -> int:
+    """A query parameter as a number from 1 to `most`; the default when it is none."""
+    number = max(int(word), 1) if word and word.isdigit() else default
+    return number if most is None else min(number, most)
 
 
 Handler = Callable[[Call], Answer]

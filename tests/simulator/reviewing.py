@@ -54,7 +54,7 @@ def submit_pending(world: World, review: Review, body: Json) -> None:
     """`POST …/reviews/{id}/events`."""
     if review.state != "PENDING":
         raise unprocessable("Can not submit a review that was already submitted")
-    if body.get("event") not in STATES:
+    if not isinstance(body.get("event"), str) or body["event"] not in STATES:
         raise invalid("PullRequestReview", "event", "invalid")
     review.body = _body(body) or review.body
     _check_event(review.pull_request, review.user, body["event"], has_text=bool(review.body or review.comments))
@@ -215,7 +215,7 @@ def _comment_body(body: Json) -> str:
 def _check_event(pull: PullRequest, user: Account, event: Any, *, has_text: bool) -> None:
     if event is None:
         return
-    if event not in STATES:
+    if not isinstance(event, str) or event not in STATES:
         raise invalid("PullRequestReview", "event", "invalid")
     if event != "COMMENT" and user is pull.author:
         verb = "approve" if event == "APPROVE" else "request changes on"

@@ -2,7 +2,7 @@
 
 from tests.simulator.auth import Tokens, token_answer
 from tests.simulator.errors import Refusal, not_found
-from tests.simulator.http import Answer, Call, Router
+from tests.simulator.http import Answer, Call, Router, natural
 from tests.simulator.limits import Meter
 from tests.simulator.model import Installation, Json
 from tests.simulator.shapes import accounts, repositories
@@ -111,7 +111,7 @@ def _delivery_routes(router: Router, webhooks: Webhooks) -> None:
     @router.add("GET", "/app/hook/deliveries")
     def deliveries(call: Call) -> Answer:
         call.app()
-        size = min(int(call.query.get("per_page", "30")), 100)
+        size = natural(call.query.get("per_page"), 30, most=100)
         shown, cursor = webhooks.log(size, call.query.get("cursor"), call.query.get("status"))
         headers = {} if cursor is None else {"link": f'<{call.link(cursor=cursor)}>; rel="next"'}
         return Answer(body=[each.item() for each in shown], headers=headers)
