@@ -76,8 +76,13 @@ class Beside:
         until = time.monotonic() + GRACE_SECONDS + 2
         while process.is_alive() and time.monotonic() < until:
             await asyncio.sleep(0.02)
-        process.kill()
-        process.join()
+        self.kill()
+
+    def kill(self) -> None:
+        """Ends it at once; its jobs are done by the next."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
 
     async def _keep(self) -> None:
         while True:
@@ -108,7 +113,10 @@ def serve(settings: Settings, make_reviewer: MakeReviewer = Reviewer) -> None:
     # Before there is a thread, a loop or an open socket here, the worker can be a fork: no second import.
     beside = Beside(settings, make_reviewer)
     beside.start(FORKED if sys.platform == "linux" else SPAWNED)
-    _run(settings, lambda stop: _serve(settings, make_reviewer, stop, embedded, beside))
+    try:
+        _run(settings, lambda stop: _serve(settings, make_reviewer, stop, embedded, beside))
+    finally:
+        beside.kill()
 
 
 def web(settings: Settings, make_reviewer: MakeReviewer = Reviewer) -> None:

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """What the operator decides. Every field is an environment variable `MLSTAFF_<FIELD>`."""
 
-    model_config = SettingsConfigDict(env_prefix="MLSTAFF_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="MLSTAFF_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     app_id: int | None = Field(None, description="The GitHub App's id")
     private_key: SecretStr | None = Field(

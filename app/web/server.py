@@ -59,6 +59,12 @@ class Site:
     jobs: Jobs
     credentials: Credentials
 
+    @property
+    def secret(self) -> str:
+        """The webhook's; empty when there is none, since anybody can sign with an empty one."""
+        secret = self.settings.webhook_secret
+        return secret.get_secret_value() if secret else ""
+
 
 def create_app(site: Site) -> FastAPI:
     """The application: the routes below and, where it is there, the router of `app.web.pages`."""
@@ -98,7 +104,7 @@ async def webhook(request: Request) -> Response:
 async def _take(request: Request) -> tuple[int, str, str]:
     """The status, the outcome in a word, and what there is to say about it."""
     site = _site(request)
-    if site.settings.webhook_secret is None:
+    if not site.secret:
         return 503, "no_secret", "MLSTAFF_WEBHOOK_SECRET is not set: no delivery can be told from a forged one"
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -108,7 +114,7 @@ async def _take(request: Request) -> tuple[int, str, str]:
     if body is None:
         return 413, "too_large", f"the body is larger than {MAXIMUM_BYTES} bytes"
     try:
-        event = parse(request.headers, body, secret=site.settings.webhook_secret.get_secret_value())
+        event = parse(request.headers, body, secret=site.secret)
     except WrongSignature as error:
         return 401, "wrong_signature", str(error)
     except Malformed as error:
@@ -159,14 +165,13 @@ async def readyz(request: Request) -> Response:
     reachable = await site.store.is_reachable()
     if reachable:
         workers = await site.jobs.workers()
-    secret = site.settings.webhook_secret is not None
-    ready = reachable and bool(workers) and secret and not site.credentials.problem
+    ready = reachable and bool(workers) and bool(site.secret) and not site.credentials.problem
     return JSONResponse(
         {
             "ready": ready,
             "store": "reachable" if reachable else "cannot be reached",
             "workers": len(workers),
-            "webhook": "open" if secret else "MLSTAFF_WEBHOOK_SECRET is not set",
+            "webhook": "open" if site.secret else "MLSTAFF_WEBHOOK_SECRET is not set",
             "credentials": site.credentials.problem or "usable",
         },
         status_code=200 if ready else 503,
