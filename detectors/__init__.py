@@ -8,6 +8,7 @@ from detectors._engine.activations import Activation, Applied, Loss
 from detectors._engine.analysis import analyse
 from detectors._engine.catalogue import Detector, Page, all_detectors
 from detectors._engine.code import Code, Problem
+from detectors._engine.columns import Column
 from detectors._engine.events import Act, Region
 from detectors._engine.finding import (
     Analysis,
@@ -25,6 +26,7 @@ from detectors._engine.loaders import Loader, Style
 from detectors._engine.loops import TrainingStep, common_loop
 from detectors._engine.mend import Change
 from detectors._engine.messages import is_built, lazy_form, placeholders
+from detectors._engine.names import Bound
 from detectors._engine.passes import DISCRETE, EVALUATION, EvaluationPass, covers
 from detectors._engine.preprocessing import Fit, Leak, Learns
 from detectors._engine.provenance import root_of
@@ -43,11 +45,13 @@ __all__ = [
     "SECRET_PREFIXES",
     "Act",
     "Activation",
-    "Applied",
     "Analysis",
+    "Applied",
+    "Bound",
     "By",
     "Change",
     "Code",
+    "Column",
     "Detector",
     "Edit",
     "EvaluationPass",

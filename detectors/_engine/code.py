@@ -12,6 +12,7 @@ from detectors._engine.activations import Activations
 from detectors._engine.build import flows_of
 from detectors._engine.definitions import Definitions
 from detectors._engine.endpoints import Endpoints
+from detectors._engine.columns import Columns
 from detectors._engine.events import Actions
 from detectors._engine.finding import Finding, Related, Tier
 from detectors._engine.flow import Flow
@@ -21,6 +22,7 @@ from detectors._engine.libraries import Kind
 from detectors._engine.llm_calls import LlmCalls
 from detectors._engine.loaders import Loaders
 from detectors._engine.loops import TrainingStep, training_steps
+from detectors._engine.losses import Losses
 from detectors._engine.mend import Change, Source
 from detectors._engine.names import Names
 from detectors._engine.passes import Passes
@@ -138,6 +140,11 @@ class Code:
         return Schedules(self.names, self.values, self.definitions)
 
     @cached_property
+    def losses(self) -> Losses:
+        """What back-propagated expressions are computed from."""
+        return Losses(self.tree, self.names, self.values, self.actions)
+
+    @cached_property
     def passes(self) -> Passes:
         """Which forward calls train and which evaluate, and in which mode."""
         return Passes(self.tree, self.names, self.values, self.flows)
@@ -175,6 +182,11 @@ class Code:
     def loaders(self) -> Loaders:
         """The data loaders this file makes."""
         return Loaders(self.tree, self.names, self.values, lambda: self.training_steps)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Which tensors are `(N, 1)` and which `(N,)`."""
+        return Columns(self.names, self.values, self.activations, self.splits)
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
@@ -262,9 +274,8 @@ class Code:
     def is_test(self) -> bool:
         """Whether the path is of a test or of its fixtures: rules of training hygiene are off there."""
         parts = self.path.replace("\\", "/").split("/")
-        return any(each in ("tests", "test", "testing") for each in parts[:-1]) or parts[-1].startswith(
-            ("test_", "conftest")
-        )
+        in_tests = any(each in ("tests", "test", "testing") for each in parts[:-1])
+        return in_tests or parts[-1].startswith(("test_", "conftest")) or parts[-1].endswith("_test.py")
 
     def step_around(self, node: ast.AST) -> TrainingStep | None:
         """The training step with which the node always runs: in the body of its loop, or in the function the loop calls

@@ -78,6 +78,23 @@ class Source:
         last = statement.end_lineno or statement.lineno
         return Change(statement.lineno, 0, last + 1, 0, "")
 
+    def move_before(self, statement: ast.stmt, anchor: ast.stmt) -> tuple[Change, ...]:
+        """Puts a statement, with its comment, above another one of its block; empty where that is no whole edit."""
+        text = self._movable(statement, anchor)
+        return (self.insert_before(anchor, text), self.delete(statement)) if text else ()
+
+    def move_after(self, statement: ast.stmt, anchor: ast.stmt) -> tuple[Change, ...]:
+        """Puts a statement, with its comment, below another one of its block; empty where that is no whole edit."""
+        text = self._movable(statement, anchor)
+        return (self.delete(statement), self.insert_after(anchor, text)) if text else ()
+
+    def _movable(self, statement: ast.stmt, anchor: ast.stmt) -> str:
+        block = self._tree.block(statement)
+        lines = self.lines[statement.lineno - 1 : statement.end_lineno]
+        shared = [each for each in block if each is not statement and _share_lines(each, statement)]
+        whole = block is self._tree.block(anchor) and statement is not anchor and not shared
+        return "\n".join(lines).strip() if whole and lines[0][: statement.col_offset].strip() == "" else ""
+
     def wrap(self, node: ast.AST, before: str, after: str) -> tuple[Change, Change]:
         """Puts text around a node."""
         line, column, end_line, end_column = self._span(node)
@@ -165,3 +182,7 @@ class Source:
             text = None if whole and sum(each.end_line - each.line for each in members) == last - first + 1 else ""
             edits.append(Edit(first, last, self.changed(first, last, members) if text is not None else None))
         return tuple(edits)
+
+
+def _share_lines(one: ast.stmt, other: ast.stmt) -> bool:
+    return one.lineno <= (other.end_lineno or other.lineno) and other.lineno <= (one.end_lineno or one.lineno)

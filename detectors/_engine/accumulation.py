@@ -1,0 +1,86 @@
+"""Accumulation: steps taken every k-th batch, and the condition that says so."""
+
+import ast
+import re
+from dataclasses import dataclass
+
+from detectors._engine.definitions import Definitions
+from detectors._engine.flow import Event, Guard
+
+_SPEAKS = re.compile(r"accum|micro_?(batch|step)|virtual_batch", re.I)
+_AT_END = re.compile(r"len\(|last|final|end\b|total|num_|n_|max|stop|remain|done|sync", re.I)
+
+
+@dataclass(frozen=True, eq=False)
+class Interval:
+    """A condition that holds every k-th time: `(i + 1) % k == 0`.
+
+    `otherwise` are conditions that make it hold as well: `or i + 1 == len(loader)`.
+    """
+
+    test: ast.expr
+    counter: ast.expr
+    every: ast.expr
+    otherwise: tuple[ast.expr, ...] = ()
+    others: tuple[ast.expr, ...] = ()
+
+    @property
+    def speaks_of_accumulation(self) -> bool:
+        """Whether the author's names say what the interval is for."""
+        return bool(_SPEAKS.search(ast.unparse(self.test)))
+
+    @property
+    def counter_names(self) -> frozenset[str]:
+        """The names the counter is computed from."""
+        return frozenset(each.id for each in ast.walk(self.counter) if isinstance(each, ast.Name))
+
+
+class Intervals:
+    """Answers for one file."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+
+    def of(self, test: ast.expr, holds: bool = True) -> Interval | None:
+        """The interval at which the test has this outcome; None where it is no interval check."""
+        path = self._definitions.path(test)
+        while isinstance(path[-1], ast.UnaryOp) and isinstance(path[-1].op, ast.Not):
+            holds = not holds
+            path += self._definitions.path(path[-1].operand)
+        resolved = path[-1]
+        match resolved:
+            case ast.Call(func=ast.Name(id="bool"), args=[inner]):
+                return self.of(inner, holds)
+            case ast.Compare(left=ast.BinOp(op=ast.Mod()) as modulo, ops=[operator], comparators=[_]):
+                hit = (isinstance(operator, ast.Eq) and holds) or (isinstance(operator, ast.NotEq) and not holds)
+                return self._interval(path, modulo) if hit else None
+            case ast.BinOp(op=ast.Mod()) if not holds:
+                return self._interval(path, resolved)
+            case ast.BoolOp(op=operator, values=operands):
+                return self._joined(resolved, operands, isinstance(operator, ast.Or) is holds, holds)
+        return None
+
+    @staticmethod
+    def _interval(path: list[ast.expr], modulo: ast.BinOp) -> Interval | None:
+        if isinstance(modulo.left, ast.Constant):  # "%s" % name
+            return None
+        return Interval(path[-1], modulo.left, modulo.right)
+
+    def _joined(self, test: ast.expr, operands: list[ast.expr], any_of: bool, holds: bool) -> Interval | None:
+        for operand in operands:
+            found = self.of(operand, holds)
+            if found is not None:
+                rest = tuple(each for each in operands if each is not operand)
+                otherwise = (*found.otherwise, *rest) if any_of else found.otherwise
+                others = found.others if any_of else (*found.others, *rest)
+                return Interval(test, found.counter, found.every, otherwise, others)
+        return None
+
+    def between(self, backward: Event, step: Event) -> tuple[Guard, Interval] | None:
+        """The interval check that stands over the step and not over its backward."""
+        outside = {guard.key for guard in backward.guards}
+        for guard in step.guards:
+            found = self.of(guard.test, guard.holds) if guard.key not in outside else None
+            if found is not None:
+                return guard, found
+        return None

@@ -1,0 +1,97 @@
+"""Losses: what a back-propagated expression is computed from."""
+
+import ast
+
+from detectors._engine.events import Actions
+from detectors._engine.names import Binding, Bound, Names
+from detectors._engine.tree import FUNCTIONS, Tree
+from detectors._engine.values import Values, last_name
+
+_DEPTH = 10
+_SCALING = frozenset(
+    ["div", "div_", "mul", "mul_", "true_divide", "sum", "nansum", "divide", "multiply", "einsum", "dot", "scale_loss"]
+)
+_PLAIN = frozenset(
+    ["mean", "to", "cuda", "cpu", "float", "squeeze", "view", "reshape", "scale", "clone", "contiguous", "half", "nanmean", "detach"]
+)
+
+
+class Losses:
+    """Answers for one file."""
+
+    def __init__(self, tree: Tree, names: Names, values: Values, actions: Actions) -> None:
+        self._tree, self._names, self._values, self._actions = tree, names, values, actions
+
+    def may_be_scaled(self, node: ast.expr, depth: int = 0, seen: frozenset[ast.AST] = frozenset()) -> bool:
+        """Whether the loss may have been divided, multiplied or summed on its way, or comes from out of sight.
+
+        A library's criterion and a model's own loss (`model(**batch).loss`) are means.
+        """
+        if depth > _DEPTH or node in seen:
+            return depth > _DEPTH
+        seen |= {node}
+        match node:
+            case ast.BinOp(op=ast.Add()):
+                return any(self.may_be_scaled(each, depth + 1, seen) for each in (node.left, node.right))
+            case ast.BinOp(op=ast.Mult()):  # a weight of one term, `0.5 * auxiliary`
+                weighted = [each for each in (node.left, node.right) if isinstance(each, ast.Constant)]
+                others = [each for each in (node.left, node.right) if not isinstance(each, ast.Constant)]
+                return not weighted or any(self.may_be_scaled(each, depth + 1, seen) for each in others)
+            case ast.Constant():
+                return False
+            case ast.Name():
+                bindings = self._names.reaching(node)
+                return not bindings or any(self._binding_may_scale(each, depth, seen) for each in bindings)
+            case ast.Attribute():
+                return node.attr not in ("loss", "loss_value") or not isinstance(node.value, (ast.Name, ast.Call))
+            case ast.Subscript(slice=ast.Constant()):
+                return self.may_be_scaled(node.value, depth + 1, seen)
+            case ast.Call():
+                return self._call_may_scale(node, depth, seen)
+        return True
+
+    def _binding_may_scale(self, binding: Binding, depth: int, seen: frozenset[ast.AST]) -> bool:
+        if binding.how in (Bound.ASSIGNMENT, Bound.PART) and binding.value is not None:
+            return self.may_be_scaled(binding.value, depth + 1, seen)
+        if binding.how is Bound.UPDATE and isinstance(binding.node, ast.AugAssign):
+            added = isinstance(binding.node.op, ast.Add)
+            return not added or self.may_be_scaled(binding.node.value, depth + 1, seen)
+        return True
+
+    def _call_may_scale(self, call: ast.Call, depth: int, seen: frozenset[ast.AST]) -> bool:
+        func = call.func
+        if isinstance(func, ast.Attribute):
+            if func.attr in _SCALING:
+                return True
+            if func.attr == "scale" and call.args:
+                return self.may_be_scaled(call.args[0], depth + 1, seen)
+            if func.attr in _PLAIN:
+                return func.attr != "mean" and self.may_be_scaled(func.value, depth + 1, seen)
+        if any(each.arg == "reduction" for each in call.keywords) or any(each.arg is None for each in call.keywords):
+            return not self._runs_model(call)
+        function = self._values.callee(call)
+        if isinstance(function, FUNCTIONS):
+            returned = [each.value for each in self._values.returns(function) if each.value is not None]
+            return not returned or any(self._returned_may_scale(each, depth, seen) for each in returned)
+        if self._runs_model(call):
+            return False
+        name = last_name(func)
+        origin = self._names.origin(func) or ""
+        given = self._values.only(func)
+        if given.call is not None and any(each.arg == "reduction" for each in given.call.keywords):
+            return True
+        is_criterion = origin.startswith("torch.nn.functional.") or (given.origin or "").startswith("torch.nn.")
+        named = "loss" in name.lower() or "criterion" in name.lower() or "cross_entropy" in name.lower()
+        return not (is_criterion or (named and not any(part in name.lower() for part in ("scale", "accum"))))
+
+    def _returned_may_scale(self, node: ast.expr, depth: int, seen: frozenset[ast.AST]) -> bool:
+        elements = node.elts if isinstance(node, ast.Tuple) else [node]
+        return any(self._has_arithmetic(each) or self.may_be_scaled(each, depth + 1, seen) for each in elements[:1])
+
+    @staticmethod
+    def _has_arithmetic(node: ast.expr) -> bool:
+        return any(isinstance(each, ast.BinOp) and isinstance(each.op, ast.Div) for each in ast.walk(node))
+
+    def _runs_model(self, call: ast.Call) -> bool:
+        return any(True for _ in self._actions.of(call))
+

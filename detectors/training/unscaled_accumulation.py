@@ -1,0 +1,93 @@
+"""Accumulated gradients are a sum where a mean is meant
+
+Each of the k batches adds the gradient of its mean loss, so the step is k times the size of one with a k times larger
+batch. The learning rate and clipping are off by that factor, and change when k does.
+
+❌
+```python
+import torch
+
+optimizer = torch.optim.AdamW(model.parameters())
+for i, batch in enumerate(loader):
+    loss = torch.nn.functional.cross_entropy(model(batch.x), batch.y)
+    loss.backward()  # ❌
+    if (i + 1) % accumulation_steps == 0:
+        optimizer.step()
+        optimizer.zero_grad()
+```
+
+✅
+```python
+import torch
+
+optimizer = torch.optim.AdamW(model.parameters())
+for i, batch in enumerate(loader):
+    loss = torch.nn.functional.cross_entropy(model(batch.x), batch.y)
+    (loss / accumulation_steps).backward()
+    if (i + 1) % accumulation_steps == 0:
+        optimizer.step()
+        optimizer.zero_grad()
+```
+
+https://docs.pytorch.org/docs/stable/notes/amp_examples.html#gradient-accumulation
+"""
+
+import ast
+from collections.abc import Iterator
+
+from detectors import Code, Event, Interval, Kind, Problem, Region, Tier, Update
+
+TIER = Tier.BUG
+WORDS = ("backward", "step", "zero_grad|clear_grad|.grad", "%")
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """Losses back-propagated as they are, where the step comes every k-th batch and clears then."""
+    for update in code.updates:
+        if update.loop is None or _scales_elsewhere(code, update):
+            continue
+        for backward in update.backwards:
+            found = code.intervals.between(backward, update.step)
+            if found is None or not _accumulates(code, update, backward, found[1]):
+                continue
+            loss = backward.target
+            if loss is None or backward.within(Region.ACCUMULATE) or code.losses.may_be_scaled(loss):
+                continue
+            every = code.source.of(found[1].every)
+            text = code.source.of(loss)
+            divided = f"{text} / {every}" if isinstance(loss, (ast.Name, ast.Attribute)) else f"({text}) / {every}"
+            is_operand = isinstance(code.tree.parents[loss], ast.Attribute)
+            in_reach = code.tree.function(found[1].every) is code.tree.function(loss)
+            yield code.problem(
+                backward.node,
+                f"`{code.name(update.step.target)}` steps every `{every}` batches with the sum of their gradients, since "
+                f"`{text}` is not divided by `{every}`: each step is that many times too large.",
+                fix=[code.source.replace(loss, f"({divided})" if is_operand else divided)] if in_reach else [],
+                related=[(update.step.node, "the step")],
+            )
+
+
+def _accumulates(code: Code, update: Update, backward: Event, interval: Interval) -> bool:
+    """Whether gradients of several batches meet in the step: nothing clears on the way round without a step."""
+    rounds = update.leads_to(
+        backward, backward, avoiding=lambda event: update.is_step(event) or update.may_clear(event)
+    )
+    is_count = isinstance(interval.every, ast.Constant) and interval.every.value == 1
+    iterable = getattr(update.loop, "iter", None)
+    over_loader = iterable is not None and any(
+        code.kind(each) is Kind.LOADER for each in ast.walk(iterable) if isinstance(each, (ast.Name, ast.Attribute))
+    )
+    return rounds and not is_count and (interval.speaks_of_accumulation or over_loader)
+
+
+def _scales_elsewhere(code: Code, update: Update) -> bool:
+    """Whether the gradients themselves are touched in the loop, or a framework divides."""
+    assert update.loop is not None
+    for node in ast.walk(update.loop):
+        if isinstance(node, ast.Attribute) and node.attr in ("grad", "main_grad"):
+            return True
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":
+            owner = node.func.value
+            if code.kind(owner) is Kind.ENGINE or "accelerator" in code.name(owner).lower():
+                return True
+    return "accelerate" in code.packages or "deepspeed" in code.packages
