@@ -1,0 +1,157 @@
+"""A checkpoint is loaded back onto the device it was saved from
+
+`torch.load` without `map_location` puts each tensor where it was when it was saved. A checkpoint from `cuda:0` fails on
+a machine without that GPU, and in a distributed run every rank loads it into the memory of GPU 0.
+
+❌
+```python
+import torch
+
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+checkpoint = torch.load("last.pt")  # ❌
+model.load_state_dict(checkpoint["model"])
+model.to(device)
+```
+
+✅
+```python
+import torch
+
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+checkpoint = torch.load("last.pt", map_location="cpu")
+model.load_state_dict(checkpoint["model"])
+model.to(device)
+```
+
+https://docs.pytorch.org/docs/stable/generated/torch.load.html
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from detectors import Code, Kind, Problem, Tier, last_name
+
+TIER = Tier.RISK
+WORDS = ("load",)
+
+_KEY = re.compile(r"(^|_)(model|net|network|weights?|params|state_?dict|encoder|decoder|generator|discriminator)(_|$)|[a-z]net$", re.I)
+_CHECKPOINT = re.compile(r"(^|_)(checkpoint|ckpt|state_?dict|weights)(_|$)", re.I)
+_TRAINS = re.compile(r"^(train|fit|run)(_|$)|_train$|^backward$|train_one|train_epoch|fit_one|one_epoch")
+_DEVICE = re.compile(r"cuda|device|gpu", re.I)
+_BUFFER = re.compile(r"BytesIO|buff?er|stream|(^|\W)io\.", re.I)
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """`torch.load` of weights with no `map_location`, in code that chooses its device or runs in several processes."""
+    if code.is_test:
+        return
+    for call in code.calls("torch.load"):
+        if code.may_have(call, "map_location", 1) or not call.args or code.argument(call, "mmap") is not None:
+            continue
+        if _BUFFER.search(ast.unparse(call.args[0])) or _is_chosen(code, call) or _saved_here(code, call):
+            continue
+        forgotten = _forgotten(code, call)
+        target = _target(code, call)
+        whole = target is not None and _is_model(code, target)
+        if not forgotten and not whole and not _is_weights(code, call, target):
+            continue
+        reason = f", and the `{forgotten}` at hand is not passed on" if forgotten else _reason(code)
+        if not reason:
+            continue
+        place = forgotten or ("" if whole else '"cpu"')
+        yield code.problem(
+            call,
+            f"`{code.name(call)}` puts the tensors back on the device they were saved from{reason}.",
+            fix=[code.source.set_keyword(call, "map_location", place)] if place else [],
+        )
+
+
+def _reason(code: Code) -> str:
+    if code.ranks.groups or code.ranks.wraps:
+        return ": in this distributed run every rank loads them into the memory of one GPU"
+    if re.search(r"\bis_available\(\)", code.text) or any(
+        each.arg in ("device", "gpu", "use_cuda", "cuda", "no_cuda") for each in code.tree.all(ast.arg)
+    ):
+        return ", whatever device this code chooses: where that GPU is missing the load fails"
+    constants = {each.value for each in code.tree.all(ast.Constant) if isinstance(each.value, str)}
+    if not code.tensors.uses_gpu and ("cpu" in constants or not _DEVICE.search(code.text)):
+        return ": weights saved from a GPU need that GPU here, though nothing in this file computes on one"
+    return ""
+
+
+def _is_chosen(code: Code, call: ast.Call) -> bool:
+    """Whether a condition about devices stands over the load: the author chose this branch."""
+    return any(_DEVICE.search(ast.unparse(test)) for test, _ in code.ranks.guards(call))
+
+
+def _saved_here(code: Code, call: ast.Call) -> bool:
+    """Whether the same run saved the file, so that it comes back to where it was: the load follows a save or a
+    training loop in its function, or reads a path of the object that another method writes."""
+    function, path = code.tree.function(call), call.args[0]
+    for save in code.calls("torch.save"):
+        if len(save.args) < 2 or save.lineno >= call.lineno or code.tree.function(save) is not function:
+            own = isinstance(path, (ast.Attribute, ast.Constant)) and len(save.args) > 1
+            if not own or ast.dump(save.args[1]) != ast.dump(path):
+                continue
+        return True
+    if code.ranks.wraps or code.ranks.groups:
+        return False
+    earlier = (each for each in code.tree.all(ast.Call) if each.lineno < call.lineno and _TRAINS.search(last_name(each.func)))
+    return any(code.tree.function(each) is function for each in earlier)
+
+
+def _forgotten(code: Code, call: ast.Call) -> str:
+    """A `map_location` that the function was given or worked out, and did not pass on."""
+    bindings = code.names.bindings("map_location", code.tree.scope(call))
+    function = code.tree.function(call)
+    others = (each for each in code.calls("torch.load") if code.tree.function(each) is function)
+    is_passed_on = any(code.argument(each, "map_location", 1) is not None for each in others)
+    return "map_location" if bindings and function is not None and not is_passed_on else ""
+
+
+def _target(code: Code, call: ast.Call) -> ast.expr | None:
+    statement = code.tree.parents.get(call)
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        return statement.targets[0]
+    return None
+
+
+def _is_model(code: Code, target: ast.expr) -> bool:
+    """Whether the file holds a whole model: it is switched or run."""
+    used = code.values.methods_called_on(code.values.subject(target))
+    return bool(used & {"eval", "train", "parameters"}) and "load_state_dict" not in used
+
+
+def _is_weights(code: Code, call: ast.Call, target: ast.expr | None) -> bool:
+    for above in code.tree.ancestors(call):
+        if isinstance(above, ast.Call) and last_name(above.func) == "load_state_dict":
+            return _is_of_model(code, above)
+        if isinstance(above, ast.Subscript) and _names_weights(above):
+            return True
+        if isinstance(above, ast.stmt):
+            break
+    if not isinstance(target, ast.Name):
+        return isinstance(target, ast.Attribute) and bool(_CHECKPOINT.search(target.attr))
+    uses = [each for each in code.tree.all(ast.Name) if each.id == target.id and isinstance(each.ctx, ast.Load)]
+    near = [each for each in uses if code.tree.function(each) is code.tree.function(call)]
+    for use in near:
+        above = code.tree.parents[use]
+        if isinstance(above, ast.Subscript) and above.value is use and _names_weights(above):
+            return True
+        given_to = code.tree.enclosing(use, ast.Call, ast.stmt)
+        if isinstance(given_to, ast.Call) and last_name(given_to.func) == "load_state_dict":
+            return _is_of_model(code, given_to)
+    return bool(near) and bool(_CHECKPOINT.search(target.id)) and not re.search(r"rng|sched|optim", target.id)
+
+
+def _is_of_model(code: Code, call: ast.Call) -> bool:
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    if re.search(r"sched|optim|scaler|rng|sampler", last_name(owner), re.I):
+        return False
+    return code.kind(owner) in (Kind.MODEL, Kind.UNKNOWN)
+
+
+def _names_weights(node: ast.Subscript) -> bool:
+    key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+    return isinstance(key, str) and bool(_KEY.search(key))

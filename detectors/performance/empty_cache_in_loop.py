@@ -1,0 +1,51 @@
+"""The CUDA cache is emptied in every step
+
+`torch.cuda.empty_cache()` gives freed blocks back to the driver; the next step has to ask for them again, with a
+synchronisation each time. It makes no more memory available to PyTorch. `gc.collect()` walks every Python object.
+
+❌
+```python
+import torch
+
+for images, labels in loader:
+    optimizer.zero_grad()
+    criterion(model(images), labels).backward()
+    optimizer.step()
+    torch.cuda.empty_cache()  # ❌
+```
+
+✅
+```python
+import torch
+
+for images, labels in loader:
+    optimizer.zero_grad()
+    criterion(model(images), labels).backward()
+    optimizer.step()
+```
+
+https://docs.pytorch.org/docs/stable/generated/torch.cuda.memory.empty_cache.html
+https://docs.pytorch.org/docs/stable/notes/cuda.html#memory-management
+"""
+
+import ast
+from collections.abc import Iterator
+
+from detectors import Code, Problem, Tier
+
+TIER = Tier.RISK
+WORDS = ("empty_cache|gc.collect", "backward")
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """Unconditional calls in the loop, or the step function, that trains."""
+    for call in code.calls("torch.cuda.empty_cache", "torch.cuda.memory.empty_cache", "gc.collect"):
+        training = code.step_around(call)
+        if training is None or code.tree.enclosing(call, ast.ExceptHandler) is not None:
+            continue
+        yield code.problem(
+            call,
+            f"`{code.name(call)}` runs in every training step: freed memory goes back to the driver and is asked for "
+            "again in the next step.",
+            related=[(training.loop, "the loop")],
+        )
