@@ -73,6 +73,11 @@ class Reviewer:
         async with self._conversation(group.repository_id) as github:
             await CheckRuns(github, self._settings.public_url).pass_head(group)
 
+    async def tell_failure(self, ref: PullRequestRef, reason: str) -> None:
+        """Say in the check run that the newest head could not be reviewed; for what the queue has given up."""
+        async with self._conversation(ref.repository_id) as github:
+            await self._reviewing(github).tell_failure(ref, reason)
+
     async def recover_deliveries(self, is_finished: Callable[[str], Awaitable[bool]], *, since: float) -> Recovered:
         """Have GitHub redeliver what failed since then (seconds since 1970) and is not finished."""
         async with self._conversation(0) as github:

@@ -22,8 +22,9 @@ from app.github.fixed import mark_fixed
 from app.github.publish import HeadMoved, Publisher, Said
 from app.memory import dismissed, gone, named, voters_to_ask_for
 from app.pull_request import ChangedFile, PullRequest, PullRequestRef
-from app.review.comment import Review
+from app.review.comment import Conclusion, Review
 from app.review.find import FileReport, introduced_in
+from app.review.markdown import prose
 from app.review.options import Options
 from app.settings import Settings
 from app.skip import reason_to_skip
@@ -68,6 +69,13 @@ class Reviewing:
         fixed = await self._mark_gone(pull_request, reports, whole_files=whole_files)
         await self._check_runs.close(opened, review)
         log.info("reviewed", head=pull_request.head_sha, **asdict(said), fixed=fixed)
+
+    async def tell_failure(self, ref: PullRequestRef, reason: str) -> None:
+        """Close the head's check run with why there is no review."""
+        reading = await self.fetcher.glance(ref)
+        summary = f"This commit could not be reviewed: {prose(reason)}\n\n`/mlstaff review` tries again."
+        failure = Review("", (), Conclusion.NEUTRAL, "Could not be reviewed", summary, ())
+        await self._check_runs.close(self._check_runs.found(reading), failure)
 
     async def ignore_all(self, action: ActionRequested) -> None:
         """Note what is found at the present head as dismissed, then bring the check run up to date."""

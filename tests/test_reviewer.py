@@ -102,6 +102,25 @@ def test_a_dependency_bump_is_skipped(github: Simulator) -> None:
     assert "dependencies" in pull.state()["check_run"]["output"]["summary"]
 
 
+def test_a_pull_request_of_a_fork_is_reviewed_like_any_other(github: Simulator) -> None:
+    pull = repository_with(github, train=LOOP).open_pull_request({"train.py": BROKEN_LOOP}, fork=True)
+    for _ in range(2):
+        Bot(github).review(pull)
+    assert len(pull.state()["comments"]) == len(pull.check_runs()) == 1
+
+
+def test_two_pull_requests_with_the_same_head_have_a_check_run_each(github: Simulator) -> None:
+    repository = repository_with(github, train=LOOP)
+    one = repository.open_pull_request({"train.py": BROKEN_LOOP})
+    repository.push({"README.md": "other"}, branch="release", start=one.base_sha)
+    other = repository.open_pull_request({"notes.md": "x"}, base="release")
+    other.set_head(one.head_sha)
+    for pull in (one, other, one, other):
+        Bot(github).review(pull)
+    assert len(one.check_runs()) == 2
+    assert [len(pull.state()["comments"]) for pull in (one, other)] == [1, 1]
+
+
 def test_the_same_head_is_never_told_twice(github: Simulator) -> None:
     pull = repository_with(github, train=LOOP).open_pull_request({"train.py": BROKEN_LOOP})
     Bot(github).review(pull)

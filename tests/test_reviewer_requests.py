@@ -78,6 +78,19 @@ def test_a_merge_group_is_answered_once(
     assert (run.name, run.conclusion) == ("mlstaff", "success")
 
 
+def test_a_review_that_was_given_up_is_told_in_the_check_run(github: Simulator, repository: HostedRepository) -> None:
+    pull = repository.open_pull_request({"train.py": BROKEN_LOOP})
+    github.faults.script("POST", "reviews$", faults.server_error(500))
+    bot = Bot(github)
+    with pytest.raises(RetryLater):
+        bot.review(pull)
+    bot = Bot(github)
+    bot.do(bot.reviewer.tell_failure(ref_of(pull), "GitHub answered 500, ten times"))
+    (run,) = pull.check_runs()
+    assert (run.status, run.conclusion) == ("completed", "neutral")
+    assert "ten times" in run.output["summary"]
+
+
 def test_failed_deliveries_are_asked_for_again_unless_they_were_finished(
     github: Simulator, repository: HostedRepository
 ) -> None:

@@ -144,11 +144,18 @@ class Tokens:
             GiveUp: the installation is suspended or gone.
             RetryLater: GitHub gives none now, or does not accept the App's key.
         """
+        known = self._good(installation_id)
+        if known is not None:
+            return known
         with self._asking:
-            known = self._tokens.get(installation_id)
-            if known is None or known.ends - self.key.now() <= MARGIN:
+            known = self._good(installation_id)
+            if known is None:
                 known = self._tokens[installation_id] = self._new(installation_id)
             return known
+
+    def _good(self, installation_id: int) -> Token | None:
+        known = self._tokens.get(installation_id)
+        return known if known is not None and known.ends - self.key.now() > MARGIN else None
 
     def forget(self, installation_id: int, token: Token) -> None:
         """GitHub no longer takes this token."""

@@ -19,7 +19,7 @@ from app.github.weather import BREATHER, Answer, Limits, Refused, Unwell, check_
 from app.settings import Settings
 
 #: GitHub allows 100 requests at a time; far fewer keep two cores busy.
-THREADS = 8
+THREADS = 12
 #: The longest that one request may take altogether, a body that drips in included.
 DEADLINE = 60.0
 #: A review does not begin when the writes of its installation are booked so far ahead.

@@ -107,6 +107,12 @@ class Fetcher:
             seen = page.head if page.is_of_one_head else ""
         raise RetryLater(SETTLING, "the head moves while it is read")
 
+    async def glance(self, ref: PullRequestRef) -> Reading:
+        """The newest head without its files: one call, for who only has something to say of it."""
+        page = await self._query(ref, ())
+        spoken = await talk.read(self._github, page.ref, page.raw)
+        return Reading(_pull_request(page, (), spoken, 0), check_runs_of(page.commit), spoken.notes)
+
     async def look(self, ref: PullRequestRef) -> Look:
         """Only what may have changed since a reading: one call."""
         owner, _, name = ref.repository.partition("/")
