@@ -57,8 +57,8 @@ def detect(code: Code) -> Iterator[Problem]:
         at = f"the branch `{branch}`" if branch else "its newest commit"
         yield code.problem(
             keyword.value,
-            f"Python files of `{repository}` are downloaded and run at {at}: a push to that repository runs here unread. "
-            "Pin `revision` to a commit you have read.",
+            f"Python files of `{repository}` are downloaded and run at {at}: a push to that repository runs here "
+            "unread. Pin `revision` to a commit you have read.",
             mend=[code.source.set_keyword(call, "revision", '"<commit you have read>"')],
         )
 
