@@ -9,6 +9,7 @@ from detectors._engine.analysis import analyse
 from detectors._engine.catalogue import Detector, Page, all_detectors
 from detectors._engine.code import Code, Problem
 from detectors._engine.columns import Column
+from detectors._engine.endpoints import Endpoint
 from detectors._engine.events import Act, Region
 from detectors._engine.finding import (
     Analysis,
@@ -54,6 +55,7 @@ __all__ = [
     "Column",
     "Detector",
     "Edit",
+    "Endpoint",
     "EvaluationPass",
     "Event",
     "Finding",
