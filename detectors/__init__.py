@@ -22,7 +22,7 @@ from detectors._engine.finding import (
     introduced,
 )
 from detectors._engine.flow import Event, Flow
-from detectors._engine.libraries import Kind, kind_suggested_by
+from detectors._engine.libraries import Kind, kind_made_by, kind_suggested_by
 from detectors._engine.loaders import Loader, Style
 from detectors._engine.loops import TrainingStep, common_loop
 from detectors._engine.mend import Change
@@ -92,6 +92,7 @@ __all__ = [
     "introduced",
     "is_bookkeeping",
     "is_built",
+    "kind_made_by",
     "kind_suggested_by",
     "last_name",
     "lazy_form",

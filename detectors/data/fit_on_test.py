@@ -1,0 +1,124 @@
+"""Fitted on the test part
+
+A transformer learns its means, categories or components from the train part and applies them to everything else.
+Fitted again on the test part, it moves the test rows by other numbers than the model was trained with (and no score
+says how the model will do in use, where there is nothing to fit on). A resampled test part no longer has the balance
+of the real data.
+
+❌
+```python
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+scaler = StandardScaler()
+X_train = scaler.fit_transform(X_train)
+X_test = scaler.fit_transform(X_test)  # ❌
+```
+
+✅
+```python
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+scaler = StandardScaler()
+X_train = scaler.fit_transform(X_train)
+X_test = scaler.transform(X_test)
+```
+
+https://scikit-learn.org/stable/common_pitfalls.html#inconsistent-preprocessing
+"""
+
+import ast
+from collections.abc import Iterator
+
+from detectors import Code, Fit, Learns, Part, Problem, Tier, last_name, part_named, root_of
+
+TIER = Tier.BUG
+WORDS = (".fit(|fit_transform|fit_resample|fit_sample", "test|val|dev|eval|split|holdout")
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """Fits of transformers on what is held out, and of a trained estimator on the test part."""
+    if code.is_test:
+        return
+    for fit in code.preprocessing.fits:
+        other = _fitted_before(code, fit)
+        by_origin = code.splits.part(fit.data)
+        part = by_origin or (_part_by_name(fit.data) if other is not None else None)
+        if part is None or not part.is_held_out or "oracle" in code.name(fit.transformer).lower():
+            continue
+        yield _problem(code, fit, part, other)
+    yield from _estimators(code)
+
+
+def _part_by_name(data: ast.expr) -> Part | None:
+    return part_named(last_name(root_of(data)))
+
+
+def _fitted_before(code: Code, fit: Fit) -> Fit | None:
+    """Another fit of the same transformer, on what is not held out."""
+    for other in code.preprocessing.fits:
+        if other is fit or fit.subject is None or other.subject != fit.subject:
+            continue
+        part = code.splits.part(other.data) or _part_by_name(other.data)
+        if part is None or not part.is_held_out:
+            return other
+    return None
+
+
+def _problem(code: Code, fit: Fit, part: Part, other: Fit | None) -> Problem:
+    who, data = code.name(fit.transformer), code.name(fit.data)
+    if fit.learns is Learns.RESAMPLING:
+        return code.problem(
+            fit.call,
+            f"`{data}` is the {part.value} part, and `{who}` resamples it: scores measured on it no longer "
+            "speak of the "
+            "balance of the real data.",
+        )
+    func = fit.call.func
+    mend = None
+    if fit.transforms and other is not None and isinstance(func, ast.Attribute):
+        mend = code.source.replace(func, f"{code.source.of(func.value)}.transform")
+    if other is not None:
+        message = (
+            f"`{who}` was fitted on `{code.name(other.data)}` at line {other.call.lineno} and is fitted anew on the "
+            f"{part.value} part `{data}`: the model gets other numbers here than it was trained with."
+        )
+    else:
+        message = (
+            f"`{who}` learns from `{data}`, which is the {part.value} part: only the train part is there to learn from."
+        )
+    related = [(other.call, "the fit on the train part")] if other is not None else []
+    return code.problem(fit.call, message, mend=[mend], related=related)
+
+
+def _estimators(code: Code) -> Iterator[Problem]:
+    """A model of scikit-learn fitted on the train part and then again on the test part."""
+    fitted = [each for each in code.method_calls("fit") if each.args and _is_estimator(code, each.func)]
+    if len(fitted) < 2:
+        return
+    on_train = {code.values.subject(_owner(each)) for each in fitted if code.splits.part(each.args[0]) is Part.TRAIN}
+    for call in fitted:
+        subject = code.values.subject(_owner(call))
+        if subject is None or subject not in on_train or code.splits.part(call.args[0]) is not Part.TEST:
+            continue
+        if part_named(last_name(root_of(call.args[0]))) is not Part.TEST or "oracle" in code.name(call.func).lower():
+            continue
+        yield code.problem(
+            call,
+            f"`{code.name(_owner(call))}` is trained on the test part `{code.name(call.args[0])}`: nothing is left to "
+            "measure it on.",
+        )
+
+
+def _owner(call: ast.Call) -> ast.expr:
+    return call.func.value  # type: ignore[attr-defined,no-any-return]
+
+
+def _is_estimator(code: Code, func: ast.expr) -> bool:
+    origins = {each.origin or "" for each in code.values.of(func.value)}  # type: ignore[attr-defined]
+    return bool(origins) and all(
+        each.startswith(("sklearn.", "xgboost.", "lightgbm.", "catboost.")) for each in origins
+    )
