@@ -7,7 +7,7 @@ from functools import cached_property
 
 from detectors._engine.libraries import DATA_PARALLEL
 from detectors._engine.names import Names
-from detectors._engine.tree import FUNCTIONS, Function, Tree
+from detectors._engine.tree import FUNCTIONS, Tree
 from detectors._engine.values import Value, Values, last_name
 
 COLLECTIVES = frozenset(
@@ -31,13 +31,16 @@ COLLECTIVES = frozenset(
         "scatter_object_list",
     ]
 )
-_RANK = re.compile(r"(^|_)rank(_|$|\d)", re.I)
+_RANK = re.compile(
+    r"(^|_)rank(_|$|\d)|(^|_)proc(ess)?_?(id|idx|index|num)$|^(gpu|dev|device|node|worker)_?(id)?$", re.I
+)
+_OWN = re.compile(r"rank|proc_?id|process_?(id|index)|shard|gpu|dev_id|worker|tempfile|mkdtemp|uuid|getpid", re.I)
 _MAIN = re.compile(
     r"(^|_)(is_)?(main|master|primary|chief|coordinator|lead)(_?(process|proc|rank|node|worker|gpu))?$|rank_?zero|global_?zero|rank_?0|is_?main|is_?master|is_?root|on_?main|is_?first|is_?log|(^|_)log_?rank|should_?(save|log)|should_write",
     re.I,
 )
 _DISTRIBUTED = re.compile(
-    r"dist|ddp|multi_?gpu|parallel|world_?size|n_?gpus?|num_?gpus|num_?processes|local_?rank", re.I
+    r"dist|standalone|single|ddp|multi_?gpu|parallel|world_?size|n_?gpus?|num_?gpus|num_?processes|local_?rank", re.I
 )
 
 
@@ -150,9 +153,16 @@ class Ranks:
                 return holds and bool(re.fullmatch(r"_?is_(main|master|global_zero|rank_zero)(_process|_rank)?", word))
         return False
 
-    def function_of(self, node: ast.AST) -> Function | None:
-        """The function around the node."""
-        return self._tree.function(node)
+    def may_differ(self, node: ast.expr | None, hops: int = 4) -> bool:
+        """Whether the value may be another one on each rank: it, or what it was made from, names a rank, a process or a
+        GPU."""
+        if node is None:
+            return False
+        if _OWN.search(ast.unparse(node)):
+            return True
+        names = [each for each in ast.walk(node) if isinstance(each, ast.Name)]
+        bound = {binding for name in names for binding in self._names.reaching(name) if binding.value is not None}
+        return hops > 0 and any(self.may_differ(each.value, hops - 1) for each in bound)
 
 
 def _word(node: ast.expr) -> str:

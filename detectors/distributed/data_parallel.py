@@ -1,7 +1,8 @@
 """Training uses DataParallel
 
-`nn.DataParallel` runs one Python process for all GPUs: each step copies the model to every GPU, gathers all outputs on the first,
-and is held up by the interpreter lock. `DistributedDataParallel` is faster even on one machine, and the only one maintained.
+`nn.DataParallel` runs one Python process for all GPUs: each step copies the model to every GPU, gathers all outputs
+on the first, and is held up by the interpreter lock. `DistributedDataParallel` is faster even on one machine, and the
+only one maintained.
 
 ❌
 ```python
@@ -42,7 +43,9 @@ def detect(code: Code) -> Iterator[Problem]:
     """`DataParallel` in a file that trains."""
     if code.is_test or not code.training_steps or code.ranks.wraps:
         return
-    for call in code.calls("torch.nn.DataParallel", "torch.nn.parallel.DataParallel", "torch.nn.parallel.data_parallel.DataParallel"):
+    for call in code.calls(
+        "torch.nn.DataParallel", "torch.nn.parallel.DataParallel", "torch.nn.parallel.data_parallel.DataParallel"
+    ):
         if not call.args:
             continue
         yield code.problem(

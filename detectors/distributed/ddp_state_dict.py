@@ -1,7 +1,7 @@
 """The wrapper's state dict is saved, not the model's
 
-The keys of a `DistributedDataParallel` or `DataParallel` state dict start with `module.`. Loaded into the bare model, for
-inference or on one GPU, no key matches: the load fails, or with `strict=False` it silently loads nothing.
+The keys of a `DistributedDataParallel` or `DataParallel` state dict start with `module.`. Loaded into the bare model,
+for inference or on one GPU, no key matches: the load fails, or with `strict=False` it silently loads nothing.
 
 ❌
 ```python
@@ -60,10 +60,9 @@ def _given(code: Code, save: ast.Call) -> Iterator[ast.Call]:
     rest: list[ast.AST] = [saved]
     rest += [each.node for each in code.values.of(saved) if each.node is not None and each.node is not saved]
     for node in rest:
-        for call in ast.walk(node):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "state_dict":
-                if call in code.tree.parents:
-                    yield call
+        for call in (each for each in ast.walk(node) if isinstance(each, ast.Call) and each in code.tree.parents):
+            if isinstance(call.func, ast.Attribute) and call.func.attr == "state_dict":
+                yield call
 
 
 def _loads_back(code: Code, model: ast.expr) -> bool:

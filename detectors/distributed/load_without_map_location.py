@@ -1,7 +1,7 @@
 """A checkpoint is loaded back onto the device it was saved from
 
-`torch.load` without `map_location` puts each tensor where it was when it was saved. A checkpoint from `cuda:0` fails on
-a machine without that GPU, and in a distributed run every rank loads it into the memory of GPU 0.
+`torch.load` without `map_location` puts each tensor where it was when it was saved. A checkpoint from `cuda:0` fails
+on a machine without that GPU, and in a distributed run every rank loads it into the memory of GPU 0.
 
 ❌
 ```python
@@ -35,7 +35,9 @@ from detectors import Code, Kind, Problem, Tier, last_name
 TIER = Tier.RISK
 WORDS = ("load",)
 
-_KEY = re.compile(r"(^|_)(model|net|network|weights?|params|state_?dict|encoder|decoder|generator|discriminator)(_|$)|[a-z]net$", re.I)
+_KEY = re.compile(
+    r"(^|_)(model|net|network|weights?|params|state_?dict|encoder|decoder|generator|discriminator)(_|$)|[a-z]net$", re.I
+)
 _CHECKPOINT = re.compile(r"(^|_)(checkpoint|ckpt|state_?dict|weights)(_|$)", re.I)
 _TRAINS = re.compile(r"^(train|fit|run)(_|$)|_train$|^backward$|train_one|train_epoch|fit_one|one_epoch")
 _DEVICE = re.compile(r"cuda|device|gpu", re.I)
@@ -97,7 +99,9 @@ def _saved_here(code: Code, call: ast.Call) -> bool:
         return True
     if code.ranks.wraps or code.ranks.groups:
         return False
-    earlier = (each for each in code.tree.all(ast.Call) if each.lineno < call.lineno and _TRAINS.search(last_name(each.func)))
+    earlier = (
+        each for each in code.tree.all(ast.Call) if each.lineno < call.lineno and _TRAINS.search(last_name(each.func))
+    )
     return any(code.tree.function(each) is function for each in earlier)
 
 

@@ -1,7 +1,7 @@
 """Every rank works on the first GPU
 
-In an NCCL run each process must choose its own GPU. `.cuda()` and `"cuda"` mean the current device, which is GPU 0 in every process
-until it is set: all ranks crowd onto one GPU, and NCCL fails or hangs with duplicate devices.
+In an NCCL run each process must choose its own GPU. `.cuda()` and `"cuda"` mean the current device, which is GPU 0 in
+every process until it is set: all ranks crowd onto one GPU, and NCCL fails or hangs with duplicate devices.
 
 ❌
 ```python

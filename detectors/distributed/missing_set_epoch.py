@@ -75,7 +75,14 @@ def _shuffles(code: Code, call: ast.Call) -> bool:
 
 def _sampler_of(code: Code, loader: ast.expr, samplers: list[ast.Call]) -> ast.Call | None:
     """The sampler, among these, of the loader an expression holds or hands on."""
-    if isinstance(loader, ast.Call) and last_name(loader.func) in ("enumerate", "tqdm", "zip", "iter", "cycle", "islice"):
+    if isinstance(loader, ast.Call) and last_name(loader.func) in (
+        "enumerate",
+        "tqdm",
+        "zip",
+        "iter",
+        "cycle",
+        "islice",
+    ):
         return next((found for each in loader.args if (found := _sampler_of(code, each, samplers)) is not None), None)
     for value in code.values.of(loader):
         if value.call is None:

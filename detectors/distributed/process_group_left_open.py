@@ -1,7 +1,7 @@
 """The process group is never destroyed
 
-A script that ends with its process group open leaves NCCL's threads and communicators to the interpreter's shutdown: PyTorch
-warns, and ranks that end at different times can hang or fail after the work is done.
+A script that ends with its process group open leaves NCCL's threads and communicators to the interpreter's shutdown:
+PyTorch warns, and ranks that end at different times can hang or fail after the work is done.
 
 ❌
 ```python

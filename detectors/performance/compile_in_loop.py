@@ -62,7 +62,9 @@ def detect(code: Code) -> Iterator[Problem]:
 
 def _was_made_before(code: Code, model: ast.expr, loop: ast.AST) -> bool:
     if isinstance(model, ast.Name):
-        return not any(code.tree.inside(each.node, loop) and each.node is not loop for each in code.names.reaching(model))
+        return not any(
+            code.tree.inside(each.node, loop) and each.node is not loop for each in code.names.reaching(model)
+        )
     return isinstance(model, ast.Attribute)
 
 

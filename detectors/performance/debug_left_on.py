@@ -1,7 +1,8 @@
 """A debugging switch is on for the whole run
 
-Anomaly detection keeps a stack trace of every operation and checks every gradient for NaN, and `CUDA_LAUNCH_BLOCKING=1` waits
-for each kernel: training slows down several times. Turn them on behind a flag, while looking for the bug.
+Anomaly detection keeps a stack trace of every operation and checks every gradient for NaN, and
+`CUDA_LAUNCH_BLOCKING=1` waits for each kernel: training slows down several times. Turn them on behind a flag, while
+looking for the bug.
 
 ❌
 ```python
@@ -56,9 +57,11 @@ def _switches(code: Code) -> Iterator[tuple[ast.AST, str, str]]:
     blocking = "makes the CPU wait for every kernel"
     for assign in code.tree.all(ast.Assign):
         target, value = assign.targets[0], assign.value
-        if isinstance(target, ast.Subscript) and code.origin(target.value) == "os.environ" and _is_launch(target.slice):
-            if isinstance(value, ast.Constant) and str(value.value) == "1":
-                yield assign, 'CUDA_LAUNCH_BLOCKING = "1"', blocking
+        if not isinstance(target, ast.Subscript) or not _is_launch(target.slice):
+            continue
+        is_on = isinstance(value, ast.Constant) and str(value.value) == "1"
+        if is_on and code.origin(target.value) == "os.environ":
+            yield assign, 'CUDA_LAUNCH_BLOCKING = "1"', blocking
 
 
 def _is_launch(node: ast.expr) -> bool:

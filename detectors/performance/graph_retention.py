@@ -83,9 +83,9 @@ def _kept(code: Code) -> Iterator[tuple[ast.stmt | ast.Call, ast.expr, ast.expr]
             yield update, update.target, update.value
     for assign in code.tree.all(ast.Assign):
         target, value = assign.targets[0], assign.value
-        if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
-            if ast.dump(value.left) == ast.dump(target).replace("Store()", "Load()"):
-                yield assign, target, value.right
+        is_sum = isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add)
+        if is_sum and ast.unparse(value.left) == ast.unparse(target):  # type: ignore[attr-defined]
+            yield assign, target, value.right  # type: ignore[attr-defined]
         if isinstance(target, ast.Subscript) and _is_counted(code, target.slice, assign):
             yield assign, target.value, value
 
@@ -102,7 +102,8 @@ def _repeated(code: Code, node: ast.AST, backward: ast.Call) -> Loop | None:
     backward is in another function."""
     loops = code.tree.loops(node)
     both = [each for each in loops if code.tree.inside(backward, each)]
-    return (both or loops or [None])[0]
+    found = both or loops
+    return found[0] if found else None
 
 
 def _outlives(code: Code, keeper: ast.expr, loop: Loop | None, node: ast.AST) -> bool:

@@ -79,7 +79,11 @@ def _handed_over(code: Code, call: ast.Call) -> Iterator[ast.expr]:
     kind = code.kind(owner) if owner is not None else Kind.UNKNOWN
     origin = code.origin(func) or ""
     is_writer = kind is Kind.WRITER or (last in ("add_scalar", "add_scalars") and not origin)
-    if _TRACKERS.match(origin) or (is_writer and last in _TRACKED | {"log"}) or (kind is Kind.ACCELERATOR and last == "log"):
+    if (
+        _TRACKERS.match(origin)
+        or (is_writer and last in _TRACKED | {"log"})
+        or (kind is Kind.ACCELERATOR and last == "log")
+    ):
         for argument in (*call.args, *(each.value for each in call.keywords)):
             yield from argument.values if isinstance(argument, ast.Dict) else [argument]
     elif last in _LOGGED and (kind is Kind.LOGGER or origin.startswith(("logging.", "loguru.logger."))):

@@ -1,7 +1,7 @@
 """Gradients are filled with zeros
 
-`zero_grad(set_to_none=False)` writes zeros into every gradient, and the next `backward()` reads them to add to them. The
-default drops the tensors: less memory traffic, and less memory held during the forward pass.
+`zero_grad(set_to_none=False)` writes zeros into every gradient, and the next `backward()` reads them to add to them.
+The default drops the tensors: less memory traffic, and less memory held during the forward pass.
 
 ❌
 ```python
