@@ -4,15 +4,20 @@ Every effect is one that can be begun again: reactions are added once, replies c
 command decides is a note in that reply.
 """
 
+import json
+from collections.abc import Mapping
+
 import structlog
 
-from app.commands import USAGE, Command, Misunderstood, Verb, commands_in, may
+from app import config
+from app.commands import USAGE, Command, Level, Misunderstood, Verb, commands_in, needed
 from app.events import CommandGiven
 from app.github.connection import GitHub
-from app.github.conversation import Conversation, has_write_access
+from app.github.conversation import Conversation, level_of
 from app.github.fetch import Look
 from app.marker import marker, read, split
-from app.pull_request import PullRequestRef, Thread
+from app.pull_request import Thread
+from app.review.markdown import cell, code_span, prose
 from app.reviewing import Reviewing
 from app.settings import Settings
 from detectors import Detector, all_detectors
@@ -38,13 +43,16 @@ class Answers:
         found = commands_in(given.body, rules=names, is_in_thread=given.place == "thread")
         if not found or given.author_is_bot:
             return
-        allowed = await self._allowed(given, found)
-        if not allowed:
+        level = await level_of(self._github, given.ref, given.author)
+        if given.author == given.pull_request_author:
+            level = max(level, Level.AUTHOR)
+        if level is Level.NOBODY:
             log.info("a command of somebody without permission", author=given.author)
             return
+        look = await self._fetcher.look(given.ref)
+        allowed = _allowed(found, level, _configuration(look).config.commands)
         conversation = Conversation(self._github, given)
         await conversation.react("EYES")
-        look = await self._fetcher.look(given.ref)
         answered = {note.get("command", "") for note in look.notes} | await conversation.answered()
         for each in allowed:
             if conversation.key(each.index) not in answered:
@@ -55,21 +63,6 @@ class Answers:
             await conversation.react("CONFUSED")
         if any(isinstance(each, Command) for each in allowed):
             await conversation.react("ROCKET")
-
-    async def _allowed(
-        self, given: CommandGiven, found: tuple[Command | Misunderstood, ...]
-    ) -> list[Command | Misunderstood]:
-        """Nothing for strangers; for the author of the pull request what needs write access becomes a reply."""
-        writes = await has_write_access(self._github, given.ref, given.author)
-        is_author = bool(given.author) and given.author == given.pull_request_author
-        if not writes and not is_author:
-            return []
-        return [
-            each
-            if isinstance(each, Misunderstood) or may(each.verb, has_write_access=writes, is_author=is_author)
-            else Misunderstood(each.index, f"`{each.verb}` is for people with write access.")
-            for each in found
-        ]
 
     async def _do(
         self, given: CommandGiven, conversation: Conversation, look: Look, each: Command | Misunderstood
@@ -99,7 +92,7 @@ class Answers:
             case Verb.EXPLAIN:
                 await conversation.reply(self._explained(each.rule), note)
             case Verb.CONFIG:
-                await conversation.reply(await self._config(given.ref), note)
+                await conversation.reply(_table(_configuration(look)), note)
             case Verb.HELP:
                 await conversation.reply(USAGE, note)
 
@@ -124,13 +117,33 @@ class Answers:
         detector = next(each for each in all_detectors() if each.name == rule)
         return explanation(detector, self._settings.public_url)
 
-    async def _config(self, ref: PullRequestRef) -> str:
-        reading = await self._fetcher.read(ref)
-        pull_request = reading.pull_request
-        if pull_request.config_text is None:
-            return f"There is no `.mlstaff.yml` on `{pull_request.base_branch}`: the server's defaults hold."
-        where = f"`{pull_request.config_path}` of `{pull_request.base_branch}`"
-        return f"From {where}, over the server's defaults:\n\n````yaml\n{pull_request.config_text.rstrip()}\n````"
+
+def _allowed(
+    found: tuple[Command | Misunderstood, ...], level: Level, configured: Mapping[str, str]
+) -> list[Command | Misunderstood]:
+    """What needs a higher level becomes a reply that says so."""
+    return [
+        each
+        if isinstance(each, Misunderstood) or needed(each.verb, configured) <= level
+        else Misunderstood(each.index, f"`{each.verb}` is for {needed(each.verb, configured).words}.")
+        for each in found
+    ]
+
+
+def _configuration(look: Look) -> config.Reading:
+    layers = [] if look.config_text is None else [config.Layer(look.config_path, look.config_text)]
+    return config.read(layers)
+
+
+def _table(reading: config.Reading) -> str:
+    """Every value with where it is from."""
+    rows = [
+        f"| `{name}` | {cell(code_span(json.dumps(value)))} | {cell(code_span(origin))} |"
+        for name, value, origin in reading.effective()
+    ]
+    mistakes = [f"- {prose(str(each))}" for each in reading.mistakes]
+    table = "\n".join(["| setting | value | from |", "|---|---|---|", *rows])
+    return "\n\n".join([table, *(["Not followed:\n\n" + "\n".join(mistakes)] if mistakes else [])])
 
 
 def with_decision(thread: Thread, ignored_by: str, reason: str) -> str:

@@ -4,9 +4,9 @@ Pure: text in, values out. What a command then does is in `app.answers`.
 """
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class Verb(StrEnum):
@@ -42,6 +42,21 @@ class Misunderstood:
     why: str
 
 
+class Level(IntEnum):
+    """What somebody may do, by GitHub's roles; each includes those below it."""
+
+    NOBODY = 0
+    AUTHOR = 1
+    WRITE = 2
+    MAINTAIN = 3
+    ADMIN = 4
+
+    @property
+    def words(self) -> str:
+        """Who that is."""
+        return "the author of the pull request" if self is Level.AUTHOR else f"people with {self.name.lower()} access"
+
+
 #: What the author of a pull request may do without write access: it changes nothing for others.
 FOR_AUTHORS = frozenset({Verb.REVIEW, Verb.REVIEW_ALL, Verb.EXPLAIN, Verb.CONFIG, Verb.HELP})
 #: More in one comment are not looked at.
@@ -74,9 +89,11 @@ def commands_in(body: str, *, rules: Set[str], is_in_thread: bool) -> tuple[Comm
     return tuple(parser.command(index, words) for index, words in enumerate(lines[:MOST_COMMANDS]))
 
 
-def may(verb: Verb, *, has_write_access: bool, is_author: bool) -> bool:
-    """Whether somebody may ask for this."""
-    return has_write_access or (is_author and verb in FOR_AUTHORS)
+def needed(verb: Verb, configured: Mapping[str, str]) -> Level:
+    """The least level for a command; `configured` is a repository's decision: verb -> level in lower case."""
+    if verb in configured:
+        return Level[configured[verb].upper()]
+    return Level.AUTHOR if verb in FOR_AUTHORS else Level.WRITE
 
 
 def _plain_lines(body: str) -> Iterator[str]:

@@ -54,7 +54,8 @@ class Reviewing:
         reading = await self.fetcher.read(ref)
         read_at = time.monotonic()
         pull_request = reading.pull_request
-        skipped = "" if is_asked else _reason_to_skip(reading)
+        config = pipeline.configuration(pull_request).config
+        skipped = "" if is_asked else _reason_to_skip(reading, reviews_drafts=config.drafts)
         decision = relevance.decide(pull_request.files)
         if skipped or not decision.is_relevant:
             if not skipped:
@@ -130,8 +131,8 @@ class Reviewing:
             return FileReport(file.path, skipped=(Skipped(file.path, str(failed)),))
 
 
-def _reason_to_skip(reading: Reading) -> str:
+def _reason_to_skip(reading: Reading, *, reviews_drafts: bool) -> str:
     paused_by = standing(reading.notes).paused_by
     if paused_by:
         return f"{paused_by} paused the reviews of this pull request; /mlstaff resume ends that."
-    return reason_to_skip(reading.pull_request)
+    return reason_to_skip(reading.pull_request, reviews_drafts=reviews_drafts)

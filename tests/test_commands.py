@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.commands import USAGE, Command, Misunderstood, Verb, commands_in, may
+from app.commands import USAGE, Command, Level, Misunderstood, Verb, commands_in, needed
 
 RULES = frozenset({"missing-zero-grad", "loss-broadcast"})
 
@@ -90,10 +90,16 @@ def test_ignore_in_a_thread_is_about_the_thread_s_finding() -> None:
 
 
 def test_authors_may_ask_but_not_silence() -> None:
-    allowed = {verb for verb in Verb if may(verb, has_write_access=False, is_author=True)}
+    allowed = {verb for verb in Verb if needed(verb, {}) <= Level.AUTHOR}
     assert allowed == {Verb.REVIEW, Verb.REVIEW_ALL, Verb.EXPLAIN, Verb.CONFIG, Verb.HELP}
-    assert all(may(verb, has_write_access=True, is_author=False) for verb in Verb)
-    assert not any(may(verb, has_write_access=False, is_author=False) for verb in Verb)
+    assert all(Level.NOBODY < needed(verb, {}) <= Level.WRITE for verb in Verb)
+
+
+def test_a_repository_may_decide_otherwise() -> None:
+    decided = {"review": "maintain", "ignore": "author"}
+    assert needed(Verb.REVIEW, decided) is Level.MAINTAIN
+    assert needed(Verb.IGNORE, decided) is Level.AUTHOR
+    assert needed(Verb.PAUSE, decided) is Level.WRITE
 
 
 def test_the_usage_names_every_command() -> None:

@@ -179,6 +179,41 @@ def test_review_all_also_tells_what_is_not_new_and_the_next_push_does_not_call_i
     assert [each["body"] for each in pull.state()["comments"]] == before
 
 
-def test_config_says_what_holds_and_where_it_is_from(github: Simulator, pull: OpenedPullRequest) -> None:
+def configured(github: Simulator, text: str) -> OpenedPullRequest:
+    """A pull request on a base branch with this configuration."""
+    repository = github.repository("octo-org/vision", files={"train.py": LOOP, ".github/mlstaff.yml": text})
+    return repository.open_pull_request({"train.py": BROKEN_LOOP, ".mlstaff.yml": "fail_on: never\n"})
+
+
+def test_config_says_what_holds_and_where_it_is_from(github: Simulator) -> None:
+    pull = configured(github, "fail_on: risk\nnonsense: 1\n")
     Bot(github).answer(pull, "/mlstaff config")
-    assert "defaults" in replies(pull)[0]
+    (reply,) = replies(pull)
+    (line,) = [line for line in reply.splitlines() if "`fail_on`" in line]
+    assert "risk" in line
+    assert ".github/mlstaff.yml" in line
+    assert "nonsense" in reply.partition("Not followed")[2]
+    assert "the defaults" in reply
+
+
+def test_the_base_branch_decides_who_may_give_a_command(github: Simulator) -> None:
+    pull = configured(github, "commands: {help: admin, pause: author}\n")
+    Bot(github).answer(pull, "/mlstaff help", author="maintainer")
+    Bot(github).answer(pull, "/mlstaff pause", author="contributor")
+    first, second = replies(pull)
+    assert "admin" in first
+    assert "resume" in second
+
+
+def test_the_base_branch_s_configuration_holds_and_not_the_pull_request_s(github: Simulator) -> None:
+    pull = configured(github, "rules: {ignore: [missing-zero-grad]}\n")
+    Bot(github).review(pull)
+    assert pull.state()["comments"] == []
+    assert pull.state()["check_run"]["conclusion"] == "success"
+
+
+def test_drafts_are_reviewed_where_that_is_configured(github: Simulator) -> None:
+    pull = configured(github, "drafts: true\n")
+    pull.convert_to_draft()
+    Bot(github).review(pull)
+    assert len(pull.state()["comments"]) == 1

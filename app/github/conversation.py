@@ -3,6 +3,7 @@
 from typing import Literal
 from urllib.parse import quote
 
+from app.commands import Level
 from app.events import CommandGiven
 from app.github import documents
 from app.github.connection import GitHub
@@ -15,7 +16,12 @@ Reaction = Literal["EYES", "ROCKET", "CONFUSED"]
 
 
 async def has_write_access(github: GitHub, ref: PullRequestRef, login: str) -> bool:
-    """Whether GitHub says so; anything but a clear yes is a no.
+    """Whether GitHub says so; anything but a clear yes is a no."""
+    return await level_of(github, ref, login) >= Level.WRITE
+
+
+async def level_of(github: GitHub, ref: PullRequestRef, login: str) -> Level:
+    """What GitHub says that somebody may do in the repository; NOBODY where it says nothing.
 
     https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user
     """
@@ -23,8 +29,13 @@ async def has_write_access(github: GitHub, ref: PullRequestRef, login: str) -> b
     try:
         answer = await github.read(ref.installation_id, path)
     except Refused:
-        return False
-    return (answer.json() or {}).get("permission") in ("admin", "write")
+        return Level.NOBODY
+    said = answer.json() or {}
+    if said.get("permission") not in ("admin", "write"):
+        return Level.NOBODY
+    if said["permission"] == "admin":
+        return Level.ADMIN
+    return Level.MAINTAIN if said.get("role_name") == "maintain" else Level.WRITE
 
 
 async def say(github: GitHub, ref: PullRequestRef, text: str, note: dict[str, str]) -> None:

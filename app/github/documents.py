@@ -47,6 +47,10 @@ fragment Checks on CheckSuiteConnection {
 _WHICH = "$owner: String!, $name: String!"
 
 
+def _configs() -> str:
+    return " ".join(f'config{nth}: file(path: "{path}") {{ ...Text }}' for nth, path in enumerate(CONFIG_PATHS))
+
+
 def pull_request(files: int) -> str:
     """Everything about a pull request, and so many files of its head: variables `path0`, `path1`, …"""
     return f"""
@@ -129,13 +133,14 @@ query Look({_WHICH}, $number: Int!) {{
   repository(owner: $owner, name: $name) {{
     pullRequest(number: $number) {{
       headRefOid
+      baseRef {{ target {{ ... on Commit {{ {_configs()} }} }} }}
       reviewThreads(first: 100) {{ ...Threads }}
       reviews(last: 100) {{ ...Reviews }}
       comments(last: 100) {{ ...Comments }}
     }}
   }}
 }}
-{_TALK}"""
+{_TEXT}{_TALK}"""
 
 
 def _variables(files: int) -> str:
@@ -144,7 +149,3 @@ def _variables(files: int) -> str:
 
 def _files(indices: Iterable[int]) -> str:
     return "\n".join(f"file{index}: file(path: $path{index}) {{ ...Text }}" for index in indices)
-
-
-def _configs() -> str:
-    return " ".join(f'config{nth}: file(path: "{path}") {{ ...Text }}' for nth, path in enumerate(CONFIG_PATHS))

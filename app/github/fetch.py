@@ -56,6 +56,8 @@ class Look:
     threads: tuple[Thread, ...]
     notes: tuple[Mapping[str, str], ...]
     pending_reviews: tuple[int, ...]
+    config_path: str
+    config_text: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class Fetcher:
         data = await self._github.query(ref.installation_id, documents.LOOK, variables)
         raw = data["repository"]["pullRequest"]
         spoken = await talk.read(self._github, ref, raw)
-        return Look(raw["headRefOid"], spoken.threads, spoken.notes, spoken.pending_reviews)
+        return Look(raw["headRefOid"], spoken.threads, spoken.notes, spoken.pending_reviews, *_config(raw))
 
     async def _read_large(self, ref: PullRequestRef) -> Reading:
         """Where there is no diff: the list of files, between two queries that have to be about one head."""
@@ -198,8 +200,7 @@ def _with_text(file: ChangedFile, known: Mapping[str, Text]) -> ChangedFile:
 def _pull_request(page: _Page, files: tuple[ChangedFile, ...], spoken: Talk, unread_texts: int) -> PullRequest:
     raw = page.raw
     author = raw["author"] or {"login": "ghost", "__typename": "User"}
-    configs = [(path, _config(raw, nth)) for nth, path in enumerate(documents.CONFIG_PATHS)]
-    config_path, config_text = next((each for each in configs if each[1] is not None), (configs[0][0], None))
+    config_path, config_text = _config(raw)
     return PullRequest(
         ref=page.ref,
         title=raw["title"],
@@ -221,10 +222,15 @@ def _pull_request(page: _Page, files: tuple[ChangedFile, ...], spoken: Talk, unr
     )
 
 
-def _config(raw: Mapping[str, Any], nth: int) -> str | None:
+def _config(raw: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The path and the text of the first configuration that the base branch has."""
     target = (raw["baseRef"] or {}).get("target") or {}
-    entry = target.get(f"config{nth}")
-    return texts.text_of(entry) if entry else None
+    for nth, path in enumerate(documents.CONFIG_PATHS):
+        entry = target.get(f"config{nth}")
+        text = texts.text_of(entry) if entry else None
+        if text is not None:
+            return path, text
+    return documents.CONFIG_PATHS[0], None
 
 
 def _unread(files: int, unread_texts: int) -> list[str]:

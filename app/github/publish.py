@@ -56,11 +56,11 @@ class Publisher:
             raise HeadMoved
 
     async def post(self, reading: Reading, review: Review, *, whole_files: bool = False) -> Said:
-        """Post what is not on the pull request yet; nothing at all when that is nothing."""
+        """Post a review; nothing when it says nothing that this head was not told. Its comments are new: what our
+        threads hold already was left out when it was written."""
         pull_request = reading.pull_request
         comments = [
-            replace(comment, body=with_mode(comment.body, whole_files=whole_files))
-            for comment in _unsaid(pull_request, review.comments)
+            replace(comment, body=with_mode(comment.body, whole_files=whole_files)) for comment in review.comments
         ]
         body = "" if pull_request.head_sha in pull_request.reviewed_heads else review.body
         if not comments and not body:
@@ -122,11 +122,6 @@ class Publisher:
         }
         path = f"/repos/{ref.repository}/pulls/{ref.number}/reviews"
         await self._github.write(ref.installation_id, "POST", path, review)
-
-
-def _unsaid(pull_request: PullRequest, comments: Sequence[Comment]) -> list[Comment]:
-    said = frozenset(each for thread in pull_request.threads for each in told(thread.body))
-    return [comment for comment in comments if comment.fingerprint not in said]
 
 
 def _is_on_diff(pull_request: PullRequest, comment: Comment) -> bool:
