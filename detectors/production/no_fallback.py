@@ -73,8 +73,8 @@ def detect(code: Code) -> Iterator[Problem]:
         seen.add(endpoint.function)
         yield code.problem(
             call.node,
-            f"`{endpoint.function.name}` waits for `{code.name(call.node.func)}` with no time limit, and nothing catches "
-            "its failure: when the provider is slow or down, so is this endpoint.",
+            f"`{endpoint.function.name}` waits for `{code.name(call.node.func)}` with no time limit, and nothing "
+            "catches its failure: when the provider is slow or down, so is this endpoint.",
             mend=[code.source.set_keyword(call.node, "timeout", "20")] if call.library != "bedrock" else [],
             related=[(endpoint.function, "the endpoint")],
         )
