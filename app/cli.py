@@ -7,7 +7,6 @@ server and a queue would be most of its time.
 
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -16,7 +15,7 @@ import typer
 from app.cache import Cache
 from app.formats import Format, Outcome, rendered
 from app.review.find import FileReport
-from app.review.options import Options
+from app.review.options import FailOn, Options
 from detectors import Tier
 
 cli = typer.Typer(
@@ -28,17 +27,13 @@ cli = typer.Typer(
 )
 
 
-class FailOn(StrEnum):
-    """The mildest tier that makes the exit code 1."""
-
-    BUG = "bug"
-    RISK = "risk"
-    ADVICE = "advice"
-    NEVER = "never"
-
-
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print the findings.")]
-FailOnOption = Annotated[FailOn, typer.Option(help="Exit with 1 for findings of this tier or above.")]
+FailOnOption = Annotated[
+    FailOn | None, typer.Option(help="Exit with 1 for findings of this tier or above [default: bug].")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="Another file than .mlstaff.yml of this folder.")
+]
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Processes; 0: one a core.")]
 
 
@@ -58,7 +53,11 @@ def root(
 def check(
     paths: Annotated[list[Path], typer.Argument(exists=True, help="Files and folders.")],
     format: FormatOption = Format.TEXT,
-    fail_on: FailOnOption = FailOn.BUG,
+    fail_on: FailOnOption = None,
+    config: ConfigOption = None,
+    baseline: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Leave out what this file remembers.")
+    ] = None,
     jobs: JobsOption = 0,
     cache_dir: Annotated[Path | None, typer.Option(help="Where reports are kept.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep reports.")] = False,
@@ -68,7 +67,7 @@ def check(
 
     cache = None if no_cache else Cache(cache_dir or _default_cache())
     reports = check_files(paths, jobs=jobs or _cores(), cache=cache)
-    _finish(reports, format, fail_on)
+    _finish(_without(baseline, reports), format, fail_on, _config_file(config, Path()))
 
 
 @cli.command()
@@ -77,7 +76,8 @@ def review(
     diff: Annotated[str | None, typer.Option(help="Review this unified diff; `-` reads it from the input.")] = None,
     root: Annotated[Path, typer.Option(exists=True, file_okay=False, help="The repository's folder.")] = Path(),
     format: FormatOption = Format.TEXT,
-    fail_on: FailOnOption = FailOn.BUG,
+    fail_on: FailOnOption = None,
+    config: ConfigOption = None,
     whole_file: Annotated[bool, typer.Option("--all", help="Also what was there before the change.")] = False,
 ) -> None:
     """Review a change: only what it brings is said, as on a pull request."""
@@ -93,7 +93,43 @@ def review(
         _usage(str(error))
     except OSError as error:
         _usage(f"{diff}: {error.strerror}")
-    _finish(local_reports(files, whole_file=whole_file), format, fail_on)
+    _finish(local_reports(files, whole_file=whole_file), format, fail_on, _config_file(config, root))
+
+
+@cli.command()
+def baseline(
+    paths: Annotated[list[Path], typer.Argument(exists=True, help="Files and folders.")],
+    output: Annotated[Path, typer.Option(help="The file to write.")] = Path(".mlstaff-baseline.json"),
+    jobs: JobsOption = 0,
+) -> None:
+    """Remember what is found now, so that `check --baseline FILE` says only what is new."""
+    from app.baseline import baseline_of
+    from app.check import check as check_files
+
+    reports = check_files(paths, jobs=jobs or _cores(), cache=None)
+    output.write_text(baseline_of(reports), encoding="utf-8")
+    typer.echo(f"{sum(len(report.findings) for report in reports)} findings are in {output}")
+
+
+@cli.command("config")
+def config_file(
+    file: Annotated[Path | None, typer.Argument(exists=True, dir_okay=False, help="A .mlstaff.yml.")] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the file instead.")] = False,
+) -> None:
+    """Validate a configuration: its mistakes with their lines (exit 1), and what holds."""
+    import json
+
+    from app.config import Layer, json_schema, read
+
+    if schema:
+        typer.echo(json.dumps(json_schema(), indent=2))
+        return
+    reading = read([Layer(str(file), file.read_text("utf-8", "replace"))] if file else [])
+    for name, value, origin in reading.effective():
+        typer.echo(f"{name}: {json.dumps(value, ensure_ascii=False)}  # {origin}")
+    for mistake in reading.mistakes:
+        typer.echo(str(mistake), err=True)
+    raise typer.Exit(1 if reading.mistakes else 0)
 
 
 def _read(file: str) -> str:
@@ -147,12 +183,42 @@ def worker() -> None:
     run(Settings())  # type: ignore[call-arg]  # pydantic fills it from the environment
 
 
-def _finish(reports: tuple[FileReport, ...], format: Format, fail_on: FailOn) -> NoReturn:
+def _finish(reports: tuple[FileReport, ...], format: Format, fail_on: FailOn | None, config: Path | None) -> NoReturn:
+    """Prints the reports as the configuration wants them, and ends with the exit code."""
+    limit = FailOn.BUG
+    if config is not None:
+        from app.config import Layer, read
+
+        reading = read([Layer(str(config), config.read_text("utf-8", "replace"))])
+        for mistake in reading.mistakes:
+            typer.echo(str(mistake), err=True)
+        reports = tuple(reading.config.applied(report) for report in reports)
+        limit = FailOn(reading.config.fail_on)
     sys.stdout.write(rendered(Outcome(reports, Options(), colour=_wants_colour()), format))
     sys.stdout.flush()
+    raise typer.Exit(1 if _fails(reports, fail_on or limit) else 0)
+
+
+def _fails(reports: tuple[FileReport, ...], fail_on: FailOn) -> bool:
     tiers = {finding.tier for report in reports for finding in report.findings}
-    failing = fail_on is not FailOn.NEVER and any(tier.rank <= Tier(fail_on).rank for tier in tiers)
-    raise typer.Exit(1 if failing else 0)
+    return fail_on is not FailOn.NEVER and any(tier.rank <= Tier(fail_on).rank for tier in tiers)
+
+
+def _config_file(given: Path | None, folder: Path) -> Path | None:
+    """The file that was named, else the repository's own where there is one."""
+    own = (folder / name for name in (".mlstaff.yml", ".github/mlstaff.yml"))
+    return given or next((file for file in own if file.is_file()), None)
+
+
+def _without(baseline: Path | None, reports: tuple[FileReport, ...]) -> tuple[FileReport, ...]:
+    if baseline is None:
+        return reports
+    from app.baseline import BrokenBaseline, without
+
+    try:
+        return without(baseline.read_text("utf-8", "replace"), reports)
+    except BrokenBaseline as error:
+        _usage(f"{baseline}: {error}")
 
 
 def _wants_colour() -> bool:

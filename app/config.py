@@ -14,20 +14,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.review.find import FileReport
-from app.review.options import Options
+from app.review.options import FailOn, Options
 from app.yaml_lines import BrokenYaml, Document, load
 from detectors import Finding, Tier, all_detectors
 
 DEFAULTS = "the defaults"
-
-
-class FailOn(StrEnum):
-    """The mildest tier that fails the check."""
-
-    BUG = "bug"
-    RISK = "risk"
-    ADVICE = "advice"
-    NEVER = "never"
 
 
 class Permission(StrEnum):

@@ -15,9 +15,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from app import relevance
+from app.config import Layer, Reading, read
 from app.pull_request import ChangedFile, PullRequest, Thread
 from app.review import write
-from app.review.budget import Shares, remarks, share_out
+from app.review.budget import remarks, share_out
 from app.review.comment import Conclusion, Review
 from app.review.find import FileReport, introduced_in, is_analysed
 from app.review.fingerprint import told
@@ -46,31 +47,29 @@ def find(pull_request: PullRequest, *, whole_file: bool = False) -> tuple[FileRe
 def review(pull_request: PullRequest, reports: Sequence[FileReport], options: Options) -> Review:
     """What this head of the pull request is told, given what was found in its files."""
     decision = relevance.decide(pull_request.files)
+    reading = configuration(pull_request)
+    reports = [reading.config.applied(report) for report in reports]
     skipped = tuple(_skipped(pull_request, reports))
     if not decision.is_relevant and not any(report.findings for report in reports):
         return declined(decision.reason)
-    options = _with_memory(options, pull_request.threads)
+    options = _with_memory(reading.config.options(options), pull_request.threads)
     files = {file.path: file for file in pull_request.files}
     shares = share_out(
         (remark for report in reports for remark in remarks(files[report.path], report.findings)), options
     )
-    return _written(shares, skipped, pull_request.head_sha, decision.reason, options)
+    said = write.Said(shares, skipped, reading.mistakes, decision.reason)
+    return write.review(said, pull_request.head_sha, options)
+
+
+def configuration(pull_request: PullRequest) -> Reading:
+    """What the repository decides, by its file of the base branch."""
+    text = pull_request.config_text
+    return read([] if text is None else [Layer(pull_request.config_path, text)])
 
 
 def declined(reason: str) -> Review:
     """No review: a neutral check run that says why (nothing relevant, a draft, a label)."""
     return Review("", (), Conclusion.NEUTRAL, "Nothing to review", prose(reason), ())
-
-
-def _written(shares: Shares, skipped: Sequence[Skipped], head_sha: str, reason: str, options: Options) -> Review:
-    return Review(
-        body=write.body(shares, skipped, head_sha, options),
-        comments=tuple(write.comment(remark, options) for remark in shares.inline),
-        conclusion=write.conclusion(shares, options),
-        title=write.title(shares),
-        summary=write.summary(shares, skipped, reason, options),
-        annotations=write.annotations(shares, options),
-    )
 
 
 def _skipped(pull_request: PullRequest, reports: Iterable[FileReport]) -> Iterable[Skipped]:

@@ -3,16 +3,16 @@
 Scalars stay strings, the schema gives them their types. Aliases are refused: a few of them make a gigabyte.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, Event
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-_LARGEST = 100_000
+_LARGEST = 20_000
 _DEEPEST = 10
 
 
@@ -48,10 +48,10 @@ def load(text: str) -> Document:
     if len(text) > _LARGEST:
         raise BrokenYaml(1, f"it is longer than {_LARGEST:,} characters")
     try:
-        for event in YAML(typ="safe", pure=True).parse(text):
-            if isinstance(event, AliasEvent):
-                raise BrokenYaml(event.start_mark.line + 1, "aliases are not read here")
+        _refuse(YAML(typ="safe", pure=True).parse(text))
         root = YAML(typ="safe", pure=True).compose(text)
+    except BrokenYaml:
+        raise
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise BrokenYaml(mark.line + 1 if mark else 1, str(error.problem or error.context)) from None
@@ -63,10 +63,19 @@ def load(text: str) -> Document:
     return document
 
 
+def _refuse(events: Iterable[Event]) -> None:
+    """Stops at the first thing too much, before the parser has read on: deep nesting costs it the square."""
+    depth = 0
+    for event in events:
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise BrokenYaml(event.start_mark.line + 1, "it is nested too deeply")
+        if isinstance(event, AliasEvent):
+            raise BrokenYaml(event.end_mark.line + 1, "aliases are not read here")
+
+
 def _plain(node: Node, place: tuple[str | int, ...], document: Document) -> Any:
     document.lines.setdefault(place, node.start_mark.line + 1)
-    if len(place) > _DEEPEST:
-        raise BrokenYaml(node.start_mark.line + 1, "it is nested too deeply")
     if isinstance(node, MappingNode):
         return _mapping(node, place, document)
     if isinstance(node, SequenceNode):

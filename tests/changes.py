@@ -53,7 +53,12 @@ def finding(
     return Finding(rule, tier, line, last, message, bad, good, definition, text, fix, related)
 
 
-def pull_request(*files: ChangedFile, threads: tuple[Thread, ...] = (), unread: tuple[str, ...] = ()) -> PullRequest:
+def pull_request(
+    *files: ChangedFile,
+    threads: tuple[Thread, ...] = (),
+    unread: tuple[str, ...] = (),
+    config_text: str | None = None,
+) -> PullRequest:
     """A pull request with these files."""
     return PullRequest(
         ref=PullRequestRef(1, 2, "octo/models", 3),
@@ -68,6 +73,7 @@ def pull_request(*files: ChangedFile, threads: tuple[Thread, ...] = (), unread: 
         base_sha="a" * 40,
         head_sha="b" * 40,
         files=files,
+        config_text=config_text,
         threads=threads,
         unread=unread,
     )

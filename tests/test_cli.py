@@ -398,3 +398,49 @@ def test_sarif_keeps_the_standards_schema() -> None:
     schema = json.loads((Path(schemas.__path__[0]) / "sarif-2.1.0.json").read_text(encoding="utf-8"))
 
     jsonschema_rs.validator_for(schema).validate(sarif())
+
+
+def test_a_baseline_forgives_what_was_there(folder: Path) -> None:
+    (folder / "train.py").write_text(BUGGY)
+    assert run("baseline", ".").stdout == "1 findings are in .mlstaff-baseline.json\n"
+    (folder / "train.py").write_text("import math\n\n" + BUGGY + BUGGY.replace("train(", "again("))
+
+    said = json.loads(run("check", ".", "--baseline", ".mlstaff-baseline.json", "--format", "json").stdout)
+
+    assert [each["line"] for each in said["findings"]] == [18]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1, "findings": []}', '{"version": 2, "findings": {}}'])
+def test_what_is_no_baseline_is_bad_usage(folder: Path, text: str) -> None:
+    (folder / "x.json").write_text(text)
+
+    result = run("check", ".", "--baseline", "x.json")
+
+    assert result.exit_code == 2
+    assert "baseline" in result.stderr
+
+
+def test_the_folders_configuration_holds_and_an_option_wins(folder: Path) -> None:
+    (folder / "train.py").write_text(BUGGY)
+    (folder / ".mlstaff.yml").write_text("fail_on: never\nnonsense: 1\n")
+
+    result = run("check", ".")
+
+    assert result.exit_code == 0
+    assert result.stderr == ".mlstaff.yml:2: nonsense: is no setting\n"
+    assert run("check", ".", "--fail-on", "bug").exit_code == 1
+    (folder / "other.yml").write_text("rules: {ignore: [missing-zero-grad]}\n")
+    assert run("check", ".", "--config", "other.yml", "--fail-on", "bug").exit_code == 0
+
+
+def test_a_configuration_is_validated_and_shown(folder: Path) -> None:
+    (folder / "a.yml").write_text("comments: 3\ncoments: 4\n")
+
+    result = run("config", "a.yml")
+
+    assert result.exit_code == 1
+    assert result.stderr == "a.yml:2: coments: is no setting\n"
+    assert "comments: 3  # a.yml\n" in result.stdout
+    assert "comments_per_rule: 5  # the defaults\n" in result.stdout
+    assert run("config").exit_code == 0
+    assert "properties" in json.loads(run("config", "--schema").stdout)

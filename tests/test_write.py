@@ -14,6 +14,7 @@ from app.review.fingerprint import fingerprints, marker, review_marker, reviewed
 from app.review.markdown import cell, code_span, fence, prose
 from app.review.options import Options
 from app.review.place import Place
+from app.review.write import Said
 from detectors import Edit, Skipped, Tier
 from tests.changes import BUGGY, TRAINING, changed, finding
 
@@ -177,7 +178,7 @@ def test_a_body_counts_lists_and_marks() -> None:
     )
 
     assert (
-        write.body(shares, [Skipped("b.py", "line 3: invalid syntax")], "c" * 40, Options())
+        write.body(Said(shares, [Skipped("b.py", "line 3: invalid syntax")]), "c" * 40, Options())
         == f"""\
 This change brings 3 bugs and 1 risk.
 
@@ -206,16 +207,16 @@ Not on a line of the diff, or more than fits beside it:
 
 
 def test_nothing_new_has_no_body() -> None:
-    assert write.body(Shares(), [Skipped("a.py", "x")], "c" * 40, Options()) == ""
-    assert write.body(Shares(said=(remark(),)), [], "c" * 40, Options()) == ""
-    assert write.body(Shares(advice=(remark(tier=Tier.ADVICE),)), [], "c" * 40, Options()) == ""
+    assert write.body(Said(Shares(), [Skipped("a.py", "x")]), "c" * 40, Options()) == ""
+    assert write.body(Said(Shares(said=(remark(),)), []), "c" * 40, Options()) == ""
+    assert write.body(Said(Shares(advice=(remark(tier=Tier.ADVICE),)), []), "c" * 40, Options()) == ""
 
 
 def test_a_body_too_long_is_cut_at_an_entry_and_says_so() -> None:
     many = tuple(
         remark(line, None, message="`x` and " * 4 + "y" * 1500, fingerprint=f"{line:016x}") for line in range(1, 200)
     )
-    body = write.body(Shares(listed=many), [Skipped("a.py", "r")], "c" * 40, Options())
+    body = write.body(Said(Shares(listed=many), [Skipped("a.py", "r")]), "c" * 40, Options())
 
     kept = body.count("\n- `train.py:")
     assert len(body) <= 65_536
@@ -248,7 +249,7 @@ def test_what_was_said_before_still_fails_and_what_was_dismissed_does_not() -> N
 
 def test_the_summary_is_a_table() -> None:
     shares = Shares(inline=(remark(path="a|b.py", message="Either `x|y`."),), said=(remark(9),), dismissed=(remark(3),))
-    summary = write.summary(shares, [Skipped("b.py", "too large")], "a.py imports torch.", Options())
+    summary = write.summary(Said(shares, [Skipped("b.py", "too large")], reason="a.py imports torch."), Options())
 
     assert html(summary).count("<td>") == 8
     assert "1 of these was said on an earlier push and is still there." in summary
@@ -258,14 +259,14 @@ def test_the_summary_is_a_table() -> None:
 
 
 def test_a_summary_of_nothing() -> None:
-    summary = write.summary(Shares(), [], "a.py imports torch.", Options())
+    summary = write.summary(Said(Shares(), [], reason="a.py imports torch."), Options())
 
     assert summary.startswith("No ML problem is new in this change.")
 
 
 def test_a_summary_stays_inside_its_limit() -> None:
     many = tuple(remark(line, message="y" * 300) for line in range(1, 400))
-    summary = write.summary(Shares(inline=many), [], "x", Options())
+    summary = write.summary(Said(Shares(inline=many), [], reason="x"), Options())
 
     assert len(summary) <= 65_535
     assert "more that found no room here." in summary

@@ -7,6 +7,7 @@ from app.review.budget import Remark
 from app.review.fingerprint import marker
 from app.review.markdown import code_span, prose
 from app.review.options import Options
+from app.suppression import OWN_RULES
 from detectors import Finding, Skipped
 
 _LONGEST_MESSAGE = 2_000
@@ -51,7 +52,7 @@ def shortened(text: str, longest: int) -> str:
 
 def rule_link(rule: str, options: Options) -> str:
     """The rule's name, linking to its page where the server has a public address."""
-    if not options.public_url:
+    if not options.public_url or rule in OWN_RULES:
         return code_span(rule)
     return f"[{code_span(rule)}]({options.public_url.rstrip('/')}/rules/{rule})"
 

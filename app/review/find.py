@@ -11,7 +11,8 @@ from pathlib import PurePosixPath
 
 from app.diff import touched
 from app.pull_request import ChangedFile
-from detectors import Analysis, Finding, Skipped, analyse, introduced
+from app.suppression import UNKNOWN, sift
+from detectors import Analysis, Finding, Skipped, all_detectors, analyse, introduced
 
 _LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
 _ANALYSED = (".py", ".pyw")
@@ -76,10 +77,19 @@ def _analyse(text: str, path: str, repository: Snapshot) -> Analysis:
     if _LONE_CARRIAGE_RETURN.search(text):
         reason = "it has carriage returns inside its lines, so Python and git count them differently"
         return Analysis(skipped=(Skipped(path, reason),))
+    rules = frozenset(detector.name for detector in all_detectors())
     try:
-        return analyse(text, path)
+        return _sifted(analyse(text, path), text, rules)
     except Exception as error:  # a defect of one detector must not cost the other files their review
         return Analysis(skipped=(Skipped(path, f"the analysis failed: {type(error).__name__}"),))
+
+
+def _sifted(analysis: Analysis, text: str, rules: frozenset[str]) -> Analysis:
+    """Without what comments in the source silence, and with what is to be said of these comments."""
+    sifted = sift(analysis.findings, text, rules)
+    remarks = [each for each in sifted.remarks if each.rule == UNKNOWN or not analysis.skipped]
+    findings = sorted((*sifted.findings, *remarks), key=lambda each: each.line)
+    return Analysis(tuple(findings), analysis.skipped)
 
 
 def _lines(finding: Finding) -> set[int]:

@@ -1,8 +1,18 @@
 """What the operator and the repository decide about a review."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from detectors import Tier
+
+
+class FailOn(StrEnum):
+    """The mildest tier that fails a check."""
+
+    BUG = "bug"
+    RISK = "risk"
+    ADVICE = "advice"
+    NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True)

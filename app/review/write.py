@@ -5,6 +5,7 @@ https://docs.github.com/rest/checks/runs#create-a-check-run
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -12,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app.pull_request import Side
 from app.review.budget import Remark, Shares
 from app.review.bullets import Entry, cut, grouped, listed, rule_link, shortened, unreviewed
-from app.review.comment import Annotation, Comment, Conclusion
+from app.review.comment import Annotation, Comment, Conclusion, Review
 from app.review.excerpt import excerpt, sentence
 from app.review.fingerprint import marker, review_marker
 from app.review.markdown import cell, code_span, fence, prose
@@ -34,6 +35,28 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Everything that a review and its check run are about; `reason` is why there is one."""
+
+    shares: Shares
+    skipped: Sequence[Skipped] = ()
+    mistakes: Sequence[object] = ()
+    reason: str = ""
+
+
+def review(said: Said, head_sha: str, options: Options) -> Review:
+    """What one head is told."""
+    return Review(
+        body=body(said, head_sha, options),
+        comments=tuple(comment(remark, options) for remark in said.shares.inline),
+        conclusion=conclusion(said.shares, options),
+        title=title(said.shares),
+        summary=summary(said, options),
+        annotations=annotations(said.shares, options),
+    )
 
 
 def comment(remark: Remark, options: Options) -> Comment:
@@ -77,12 +100,13 @@ def _covers(place: Place, line: int, suggestion: Edit | None) -> bool:
     return first - near <= line <= place.line + near
 
 
-def body(shares: Shares, skipped: Sequence[Skipped], head_sha: str, options: Options) -> str:
+def body(said: Said, head_sha: str, options: Options) -> str:
     """The review's body: what is not inline. Empty where there is nothing new to say."""
+    shares = said.shares
     if not shares.new:
         return ""
     remarks, room = cut(listed(shares.listed, options) + grouped(shares.more, options), _ROOM)
-    files, room = cut(unreviewed(skipped), room)
+    files, room = cut(unreviewed(said.skipped), room)
     advice, room = cut(listed(shares.advice, options), room)
     return _TEMPLATES.get_template("review.md.j2").render(
         counts=counts(each.finding for each in shares.new),
@@ -107,16 +131,19 @@ def title(shares: Shares) -> str:
     return counts(each.finding for each in shares.counted) or "No ML problems found"
 
 
-def summary(shares: Shares, skipped: Sequence[Skipped], reason: str, options: Options) -> str:
-    """The check run's Markdown: a table of what was found, what was not reviewed, and why."""
-    rows, room = cut(_rows(shares, options), _ROOM)
-    files, room = cut(unreviewed(skipped), room)
+def summary(said: Said, options: Options) -> str:
+    """The check run's Markdown: a table of what was found, what was not reviewed, what is wrong with the
+    configuration, and why it was reviewed."""
+    rows, room = cut(_rows(said.shares, options), _ROOM)
+    mistakes, room = cut([Entry(f"- {prose(str(each))}") for each in said.mistakes], room)
+    files, room = cut(unreviewed(said.skipped), room)
     return _TEMPLATES.get_template("check_run.md.j2").render(
         rows=rows,
+        mistakes=mistakes,
         files=files,
-        said=len(shares.said),
-        dismissed=len(shares.dismissed),
-        reason=prose(reason),
+        said=len(said.shares.said),
+        dismissed=len(said.shares.dismissed),
+        reason=prose(said.reason),
     )
 
 
