@@ -1,0 +1,127 @@
+"""Every worker draws the same numbers
+
+A data set that makes its own generator in `__init__` is copied into each worker with that generator's state: all workers draw the same
+numbers, so the augmentations repeat, and they repeat again every epoch. (PyTorch seeds `torch`, `random` and NumPy's global generators per
+worker, but knows nothing of this one.)
+
+❌
+```python
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+
+class Noisy(Dataset):
+    def __init__(self, images):
+        self.images = images
+        self.rng = np.random.default_rng(0)
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return self.images[index] + self.rng.normal(size=3)  # ❌
+
+
+loader = DataLoader(Noisy(images), batch_size=32, num_workers=4, shuffle=True)
+```
+
+✅
+```python
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+
+class Noisy(Dataset):
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng(torch.initial_seed() % 2**32 + index)
+        return self.images[index] + rng.normal(size=3)
+
+
+loader = DataLoader(Noisy(images), batch_size=32, num_workers=4, shuffle=True)
+```
+
+https://docs.pytorch.org/docs/stable/notes/randomness.html#dataloader
+https://docs.pytorch.org/docs/stable/data.html#data-loading-randomness
+"""
+
+import ast
+from collections.abc import Iterator
+
+from detectors import Code, Function, Problem, Tier
+
+TIER = Tier.BUG
+WORDS = ("__getitem__", "default_rng|RandomState|random.Random|Generator", "DataLoader")
+_GENERATORS = (
+    "numpy.random.default_rng",
+    "numpy.random.RandomState",
+    "numpy.random.Generator",
+    "random.Random",
+    "torch.Generator",
+)
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """Draws in `__getitem__` from a generator made in `__init__`, of data sets that a loader with workers reads."""
+    read = {origin: loader for loader in _loaders_with_workers(code) for origin in _data_sets(code, loader)}
+    for owner in code.tree.all(ast.ClassDef):
+        loader = read.get(f"<local>.{owner.name}")
+        get = code.values.method(owner, "__getitem__") if loader is not None else None
+        if loader is None or get is None or _is_seeded_anew(code, owner):
+            continue
+        for draw, attribute in _draws(code, owner, get):
+            yield code.problem(
+                draw,
+                f"`self.{attribute}` is made once in `{owner.name}.__init__` and copied into every worker of the loader at line "
+                f"{loader.lineno}: all workers draw the same numbers.",
+                related=[(loader, "the loader with workers")],
+            )
+            break
+
+
+def _loaders_with_workers(code: Code) -> Iterator[ast.Call]:
+    for loader in code.loaders.all:
+        workers = code.argument(loader.call, "num_workers", 5)
+        none = isinstance(workers, ast.Constant) and not workers.value
+        if workers is None or none or code.may_have(loader.call, "worker_init_fn", 9):
+            continue
+        yield loader.call
+
+
+def _data_sets(code: Code, loader: ast.Call) -> list[str]:
+    dataset = code.argument(loader, "dataset", 0)
+    return [each.origin or "" for each in code.values.of(dataset)]
+
+
+def _is_seeded_anew(code: Code, owner: ast.ClassDef) -> bool:
+    """Whether the class knows of workers, or makes its generator outside `__init__` too."""
+    if any(isinstance(each, ast.Name | ast.Attribute) and "worker" in ast.unparse(each) for each in ast.walk(owner)):
+        return True
+    calls = [each for each in ast.walk(owner) if isinstance(each, ast.Call) and code.origin(each) in _GENERATORS]
+    functions = (code.tree.function(each) for each in calls)
+    return any(each is not None and each.name != "__init__" for each in functions)
+
+
+def _draws(code: Code, owner: ast.ClassDef, get: Function) -> Iterator[tuple[ast.AST, str]]:
+    """Uses of the generator in `__getitem__` and in the methods it calls."""
+    methods = [get]
+    for call in (each for each in ast.walk(get) if isinstance(each, ast.Call)):
+        callee = code.values.callee(call)
+        if isinstance(callee, ast.FunctionDef) and code.tree.class_of(callee) is owner:
+            methods.append(callee)
+    for method in methods:
+        for call in (each for each in ast.walk(method) if isinstance(each, ast.Call)):
+            for node in (call.func, *call.args, *(each.value for each in call.keywords)):
+                holder = node.value if node is call.func and isinstance(node, ast.Attribute) else node
+                if isinstance(holder, ast.Attribute) and _is_generator(code, owner, holder):
+                    yield call, holder.attr
+
+
+def _is_generator(code: Code, owner: ast.ClassDef, node: ast.Attribute) -> bool:
+    values = code.values.of(node)
+    return bool(values) and all((each.origin or "").startswith(_GENERATORS) for each in values)
