@@ -195,7 +195,7 @@ async def _answer(
         reviewer = make_reviewer(settings, store, analysts)
         credentials = Credentials(reviewer.check_credentials)
         config = uvicorn.Config(
-            create_app(Site(settings, store, jobs, credentials)),
+            create_app(Site(settings, store, jobs, credentials, analysts)),
             log_config=None,
             access_log=False,
             lifespan="off",

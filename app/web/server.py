@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app import metrics
+from app.analysts import Analysts
 from app.events import Event, Ignored, Ping
 from app.jobs import Jobs
 from app.settings import Settings
@@ -58,6 +59,7 @@ class Site:
     store: Store
     jobs: Jobs
     credentials: Credentials
+    analysts: Analysts
 
     @property
     def secret(self) -> str:
