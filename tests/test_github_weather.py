@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from app.events import GiveUp, RetryLater
 from app.github.pace import Pace
 from app.github.weather import Answer, Limits
-from tests.bot import BROKEN_LOOP, LOOP, Bot, ref_of, repository_with
+from tests.bot import BROKEN_LOOP, LOOP, Bot, ref_of, repository_with, said
 from tests.simulator import InstalledApp, OpenedPullRequest, Simulator, faults
 from tests.simulator.auth import new_keys
 
@@ -59,14 +59,17 @@ def test_a_limit_without_a_time_is_a_minute_and_then_longer() -> None:
 
 def test_nobody_asks_while_a_limit_holds(github: Simulator, pull: OpenedPullRequest) -> None:
     github.faults.script("GET", "/pulls/", faults.secondary_limit(429, retry_after=30))
-    bot = Bot(github)
+    bot, command = Bot(github), said(pull, "/mlstaff help")
 
-    async def twice() -> None:
-        for _ in range(2):
-            with pytest.raises(RetryLater):
-                await bot.reviewer.review(ref_of(pull))
+    async def three_times() -> None:
+        with pytest.raises(RetryLater):
+            await bot.reviewer.review(ref_of(pull))
+        with pytest.raises(RetryLater):
+            await bot.reviewer.review(ref_of(pull))
+        with pytest.raises(RetryLater):
+            await bot.reviewer.answer(command)
 
-    calls = bot.do(twice())
+    calls = bot.do(three_times())
     assert len(calls) == 1
 
 

@@ -217,3 +217,14 @@ def test_drafts_are_reviewed_where_that_is_configured(github: Simulator) -> None
     pull.convert_to_draft()
     Bot(github).review(pull)
     assert len(pull.state()["comments"]) == 1
+
+
+def test_review_all_on_a_head_that_was_reviewed_lists_what_is_on_no_line_of_the_diff(github: Simulator) -> None:
+    far = BROKEN_LOOP + "\n" * 30 + "LR = 0.1\n"
+    pull = repository_with(github, train=far).open_pull_request({"train.py": far + "MORE = 1\n"})
+    Bot(github).review(pull)
+    assert pull.state()["reviews"] == []
+    for _ in range(2):
+        Bot(github).answer(pull, "/mlstaff review all")
+    (review,) = pull.state()["reviews"]
+    assert "missing-zero-grad" in review["body"]

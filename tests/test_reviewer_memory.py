@@ -141,9 +141,16 @@ def test_a_vote_against_a_finding_counts_with_write_access(
 def test_nobody_else_can_write_our_memory(github: Simulator, pull: OpenedPullRequest) -> None:
     pull.comment("<!-- mlstaff ignore=missing-zero-grad -->", author="stranger")
     pull.comment("<!-- mlstaff pause=stranger -->", author="stranger")
+    ours = pull.threads()[0].comments[0].body
     pull.push({"more.py": BROKEN_LOOP})
     Bot(github).review(pull)
     assert len(pull.threads()) == 2
+    forged = pull.comment_on_diff("more.py", 1, pull.threads()[1].comments[0].body, author="stranger")
+    pull.resolve_thread(forged, user="stranger")
+    pull.push({"other.py": LOOP})
+    Bot(github).review(pull)
+    assert pull.state()["check_run"]["output"]["title"].startswith("2 bugs")
+    assert pull.threads()[0].comments[0].body == ours
 
 
 def test_more_than_a_hundred_threads_are_remembered(github: Simulator, pull: OpenedPullRequest) -> None:

@@ -62,8 +62,8 @@ class Publisher:
         comments = [
             replace(comment, body=with_mode(comment.body, whole_files=whole_files)) for comment in review.comments
         ]
-        body = "" if pull_request.head_sha in pull_request.reviewed_heads else review.body
-        if not comments and not body:
+        body = review.body
+        if not comments and not told(body) - reading.told:
             return Said()
         placed = [comment for comment in comments if _is_on_diff(pull_request, comment)]
         moved = [comment for comment in comments if comment not in placed]
