@@ -34,7 +34,10 @@ COLLECTIVES = frozenset(
 _RANK = re.compile(
     r"(^|_)rank(_|$|\d)|(^|_)proc(ess)?_?(id|idx|index|num)$|^(gpu|dev|device|node|worker)_?(id)?$", re.I
 )
-_OWN = re.compile(r"rank|proc_?id|process_?(id|index)|shard|gpu|dev_id|worker|tempfile|mkdtemp|uuid|getpid", re.I)
+_OWN = re.compile(
+    r"rank|proc_?id|process_?(id|index)|shard|gpu|dev_id|worker|partition|chunk|\bsplit\b(?!\()|tempfile|mkdtemp|uuid|getpid",
+    re.I,
+)
 _MAIN = re.compile(
     r"(^|_)(is_)?(main|master|primary|chief|coordinator|lead)(_?(process|proc|rank|node|worker|gpu))?$|rank_?zero|global_?zero|rank_?0|is_?main|is_?master|is_?root|on_?main|is_?first|is_?log|(^|_)log_?rank|should_?(save|log)|should_write",
     re.I,

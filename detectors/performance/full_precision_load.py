@@ -1,0 +1,80 @@
+"""A model of billions of parameters is loaded in float32
+
+Four bytes a parameter: a model of 7 billion needs 28 GB before it has done anything, twice what its own bfloat16
+checkpoint holds. `diffusers` loads in float32 unless told otherwise; `transformers` does when it is asked to, and did
+by default before version 5.
+
+❌
+```python
+import torch
+from transformers import AutoModelForCausalLM
+
+model = AutoModelForCausalLM.from_pretrained("mistralai/Mistral-7B-v0.3", dtype=torch.float32)  # ❌
+```
+
+✅
+```python
+import torch
+from transformers import AutoModelForCausalLM
+
+model = AutoModelForCausalLM.from_pretrained("mistralai/Mistral-7B-v0.3", dtype=torch.bfloat16)
+```
+
+https://huggingface.co/docs/transformers/main/en/main_classes/model
+https://huggingface.co/docs/diffusers/main/en/optimization/memory
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from detectors import Code, Problem, Tier
+
+TIER = Tier.RISK
+WORDS = ("from_pretrained", "transformers|diffusers")
+
+_BILLIONS = re.compile(r"(?<![\dv.])(\d+(?:\.\d+)?)[-_]?b(?![a-z])", re.I)
+_LARGE_PIPELINES = re.compile(r"sdxl|stable-diffusion-xl|stable-diffusion-3|flux|-xl-|hunyuan|cogvideox", re.I)
+_TYPES = ("dtype", "torch_dtype")
+_SMALLER = ("quantization_config", "load_in_8bit", "load_in_4bit", "variant")
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """`from_pretrained` of a model that is large by its name, in float32 by argument or by the library's default."""
+    if code.is_test:
+        return
+    for call in code.method_calls("from_pretrained"):
+        origin = code.origin(call) or ""
+        name = code.values.only(call.args[0]).constant if call.args else None
+        if not isinstance(name, str) or any(code.argument(call, each) is not None for each in _SMALLER):
+            continue
+        given = next((value for each in _TYPES if (value := code.argument(call, each)) is not None), None)
+        is_asked = given is not None and (code.origin(given) == "torch.float32" or _is_text(given, "float32"))
+        size = _billions(name)
+        if origin.startswith("transformers.") and is_asked and size >= 3:
+            yield _problem(code, call, name, f"{size:g} billion parameters take {4 * size:g} GB")
+        elif origin.startswith("diffusers.") and (size >= 2 or _LARGE_PIPELINES.search(name)) and _is_pipeline(origin):
+            if is_asked or (given is None and not any(each.arg is None for each in call.keywords)):
+                yield _problem(code, call, name, "its weights take four bytes a parameter")
+
+
+def _problem(code: Code, call: ast.Call, name: str, cost: str) -> Problem:
+    key = next((each for each in _TYPES if code.argument(call, each) is not None), "torch_dtype")
+    return code.problem(
+        call,
+        f"`{name}` is loaded in float32: {cost}, twice what half precision needs.",
+        mend=[code.source.set_keyword(call, key, "torch.bfloat16")],
+    )
+
+
+def _is_pipeline(origin: str) -> bool:
+    return "Pipeline" in origin or "Transformer" in origin or "UNet" in origin
+
+
+def _billions(name: str) -> float:
+    sizes = [float(each) for each in _BILLIONS.findall(name.rpartition("/")[2])]
+    return max(sizes, default=0.0)
+
+
+def _is_text(node: ast.expr, text: str) -> bool:
+    return isinstance(node, ast.Constant) and node.value == text
