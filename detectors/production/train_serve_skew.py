@@ -94,7 +94,7 @@ def _kept_as(code: Code, call: ast.Call) -> str:
     below: ast.AST = call
     for above in code.tree.ancestors(call):
         if isinstance(above, ast.Dict) and below in above.values:
-            key = above.keys[above.values.index(below)]  # type: ignore[arg-type]
+            key = above.keys[above.values.index(below)]
             return str(key.value) if isinstance(key, ast.Constant) else ""
         if isinstance(above, ast.Assign):
             return last_name(above.targets[0]) if len(above.targets) == 1 else ""

@@ -54,7 +54,7 @@ def detect(code: Code) -> Iterator[Problem]:
         branch = next((each.value for _, each in pins if isinstance(each, ast.Constant)), None)
         if pins and (not isinstance(branch, str) or _COMMIT.match(branch) or len(pins) > 1):
             continue
-        at = f"the branch `{branch}`" if branch else "its newest commit"
+        at = f"the branch `{branch}`" if isinstance(branch, str) else "its newest commit"
         yield code.problem(
             keyword.value,
             f"Python files of `{repository}` are downloaded and run at {at}: a push to that repository runs here "
