@@ -16,7 +16,7 @@ _DEPTH = 6
 _EVENTS = 5000
 _HARMLESS = (
     "builtins.", "torch.", "numpy.", "math.", "logging.", "os.", "time.", "tqdm", "random.", "json.", "sys.", "pathlib.",
-    "collections.", "itertools.", "wandb.", "mlflow.", "matplotlib.", "copy.", "datetime.", "re.", "pandas.", "shutil.",
+    "collections.", "itertools.", "functools.", "wandb.", "mlflow.", "matplotlib.", "copy.", "datetime.", "re.", "pandas.", "shutil.",
 )  # fmt: skip
 
 

@@ -229,21 +229,36 @@ class Values:
             yield self.argument_for(function, call, parameter)
 
     def argument_for(self, function: Function, call: ast.Call, parameter: str) -> ast.expr | None:
-        """The expression a call gives for a parameter (its default where it is left out), None if unknown."""
-        for keyword in call.keywords:
+        """The expression a call gives for a parameter (its default where it is left out), None if unknown.
+
+        What `functools.partial` bound before counts as given.
+        """
+        bound = self._partial(call)
+        given = [*(bound.args[1:] if bound is not None else ()), *call.args]
+        keywords = [*call.keywords, *(bound.keywords if bound is not None else ())]
+        for keyword in keywords:
             if keyword.arg == parameter:
                 return keyword.value
         names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
         if self._tree.class_of(function) is not None and not self._is_static(function):
             names = names[1:]
-        position = names.index(parameter) if parameter in names else len(call.args)
-        if any(isinstance(each, ast.Starred) for each in call.args[: position + 1]):
+        position = names.index(parameter) if parameter in names else len(given)
+        if any(isinstance(each, ast.Starred) for each in given[: position + 1]):
             return None
-        if position < len(call.args):
-            return call.args[position]
-        if any(keyword.arg is None for keyword in call.keywords):
+        if position < len(given):
+            return given[position]
+        if any(keyword.arg is None for keyword in keywords):
             return None
         return default_of(function, parameter)
+
+    def _partial(self, call: ast.Call) -> ast.Call | None:
+        """The `functools.partial(…)` that the called name was assigned from."""
+        if not isinstance(call.func, ast.Name):
+            return None
+        bindings = self._names.reaching(call.func)
+        value = bindings[0].value if len(bindings) == 1 and bindings[0].how is Bound.ASSIGNMENT else None
+        is_partial = isinstance(value, ast.Call) and self._names.origin(value.func) == "functools.partial"
+        return value if is_partial and isinstance(value, ast.Call) else None
 
     @staticmethod
     def _is_static(function: Function) -> bool:

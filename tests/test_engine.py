@@ -1,0 +1,453 @@
+"""What the engine answers, question by question, on code as people write it."""
+
+import ast
+from textwrap import dedent
+
+import pytest
+
+from detectors import Act, Code, Flow, Kind, Region
+
+
+def code_of(text: str) -> Code:
+    return Code(dedent(text))
+
+
+def name_at(code: Code, text: str, nth: int = -1) -> ast.Name:
+    """The nth use of a name, in source order."""
+    uses = [each for each in code.tree.all(ast.Name) if each.id == text and isinstance(each.ctx, ast.Load)]
+    return sorted(uses, key=lambda each: (each.lineno, each.col_offset))[nth]
+
+
+def attribute_at(code: Code, name: str, nth: int = -1) -> ast.Attribute:
+    return [each for each in code.tree.all(ast.Attribute) if each.attr == name][nth]
+
+
+def acts(flow: Flow) -> list[str]:
+    """What happens, without structure."""
+    hidden = (Act.JOIN, Act.BRANCH, Act.LOOP, Act.OPAQUE, Act.ENTER, Act.EXIT)
+    return [each.act.name for each in flow.events if each.act not in hidden]
+
+
+# -- names: what is the dotted origin of this expression ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("imports", "expression", "origin"),
+    [
+        ("import torch", "torch.nn.Linear", "torch.nn.Linear"),
+        ("import torch.nn.functional as F", "F.cross_entropy", "torch.nn.functional.cross_entropy"),
+        ("from torch import nn", "nn.Module", "torch.nn.Module"),
+        ("from torch.optim.adam import Adam as A", "A", "torch.optim.Adam"),
+        ("from torch.utils.data.distributed import DistributedSampler", "DistributedSampler",
+         "torch.utils.data.DistributedSampler"),
+        ("import pytorch_lightning as pl", "pl.Trainer", "lightning.pytorch.Trainer"),
+        ("import torch\nloss_of = torch.nn.functional.mse_loss", "loss_of", "torch.nn.functional.mse_loss"),
+        ("", "print", "builtins.print"),
+        ("from elsewhere import *", "print", None),
+        ("def train(): pass", "train", "<local>.train"),
+        ("try:\n    from torch import amp\nexcept ImportError:\n    amp = None", "amp.autocast", "torch.amp.autocast"),
+    ],
+)  # fmt: skip
+def test_an_expression_has_the_origin_it_was_imported_from(imports: str, expression: str, origin: str | None) -> None:
+    code = Code(f"{imports}\n{expression}\n")
+    last = code.tree.module.body[-1]
+    assert isinstance(last, ast.Expr)
+
+    assert code.origin(last.value) == origin
+
+
+def test_a_parameter_hides_an_import_of_the_same_name() -> None:
+    code = code_of(
+        """
+        import torch
+        def f(torch):
+            torch.load("x")
+        """
+    )
+
+    assert code.calls("torch.load") == []
+
+
+# -- names: which binding reaches a use -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x = 1\nx = 2\nprint(x)", [2]),
+        ("x = 1\nif a:\n    x = 2\nprint(x)", [1, 2]),
+        ("x = 1\nif a:\n    x = 2\nelse:\n    x = 3\nprint(x)", [2, 3]),
+        ("x = 1\nfor i in a:\n    print(x)\n    x = 2", [1, 2]),
+        ("for i in a:\n    x = 1\n    print(x)\n    x = 2", [1]),
+        ("if a:\n    x = 1\n    print(x)\nelse:\n    x = 2", [1]),
+        ("x = 1\nwith a:\n    x = 2\nprint(x)", [2]),
+        ("x = 1\ny = [x for x in a]\nprint(x)", [1]),
+        ("x = 1\ntry:\n    x = 2\nexcept E:\n    x = 3\nprint(x)", [2, 3]),
+        ("x = 1\ndef f():\n    global x\n    x = 2\ndef g():\n    print(x)", [1, 2]),
+    ],
+)
+def test_the_values_that_can_reach_a_use(text: str, expected: list[int]) -> None:
+    code = Code(text)
+
+    assert sorted(each.constant for each in code.values.known(name_at(code, "x"))) == expected  # type: ignore[type-var]
+
+
+# -- values: what does this expression hold -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "kind"),
+    [
+        ("import torch\nthing = torch.optim.AdamW(p)\nuse(thing)", "thing", Kind.OPTIMIZER),
+        ("import torch\nthing = torch.optim.lr_scheduler.StepLR(o, 3)\nuse(thing)", "thing", Kind.SCHEDULER),
+        ("import torch\na, thing = 1, torch.optim.SGD(p)\nuse(thing)", "thing", Kind.OPTIMIZER),
+        ("import torch\ndef make():\n    return torch.optim.SGD(p)\nthing = make()\nuse(thing)", "thing", Kind.OPTIMIZER),
+        ("import torch\ndef step(thing):\n    use(thing)\nstep(torch.optim.SGD(p))", "thing", Kind.OPTIMIZER),
+        ("import torch\ndef step(*, thing=None):\n    use(thing)\nstep(thing=torch.optim.SGD(p))", "thing",
+         Kind.OPTIMIZER),
+        ("import torch\nfrom accelerate import Accelerator\nacc = Accelerator()\nm, thing = acc.prepare(a, "
+         "torch.optim.SGD(p))\nuse(thing)", "thing", Kind.OPTIMIZER),
+        ("import torch\nclass Net(torch.nn.Module): pass\nthing = Net().cuda().eval()\nuse(thing)", "thing", Kind.MODEL),
+        ("import torch\nclass Base(torch.nn.Module): pass\nclass Net(Base): pass\nthing = Net()\nuse(thing)", "thing",
+         Kind.MODEL),
+        ("import torch\nthing = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))\nuse(thing)", "thing",
+         Kind.MODEL),
+        ("import torch\ndef f(thing: torch.optim.Optimizer):\n    use(thing)", "thing", Kind.OPTIMIZER),
+        ("for thing in [1]:\n    use(thing)", "thing", Kind.NUMBER),
+        ("thing = unknown()\nthing.zero_grad()\nthing.step()\nuse(thing)", "thing", Kind.OPTIMIZER),
+        ("optimizer = unknown()\nuse(optimizer)", "optimizer", Kind.OPTIMIZER),
+        ("optimizer = 'sgd'\nuse(optimizer)", "optimizer", Kind.TEXT),
+        ("thing = unknown()\nuse(thing)", "thing", Kind.UNKNOWN),
+    ],
+)  # fmt: skip
+def test_the_kind_of_object_a_name_holds(text: str, name: str, kind: Kind) -> None:
+    code = Code(text)
+
+    assert code.kind(name_at(code, name)) is kind
+
+
+def test_an_attribute_holds_what_init_assigned() -> None:
+    code = code_of(
+        """
+        import torch
+        class Trainer:
+            def __init__(self, model):
+                self.model = model
+                self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            def step(self):
+                self.optimizer.step()
+        """
+    )
+
+    value = code.values.only(attribute_at(code, "optimizer"))
+
+    assert (value.kind, value.origin) == (Kind.OPTIMIZER, "torch.optim.SGD")
+
+
+def test_a_wrapped_model_is_still_the_model_and_remembers_its_wrapper() -> None:
+    code = code_of(
+        """
+        import torch
+        model = torch.nn.Linear(1, 1)
+        model = torch.nn.parallel.DistributedDataParallel(model)
+        use(model)
+        """
+    )
+
+    value = code.values.only(name_at(code, "model"))
+
+    assert value.origin == "torch.nn.Linear"
+    assert value.wrappers == ("torch.nn.parallel.DistributedDataParallel",)
+
+
+def test_aliases_and_prepared_objects_are_the_same_subject() -> None:
+    code = code_of(
+        """
+        first = make()
+        second = first
+        third = accelerator.prepare(second)
+        use(first, third.module)
+        """
+    )
+    use = [each for each in code.tree.all(ast.Call) if isinstance(each.func, ast.Name) and each.func.id == "use"][0]
+
+    assert code.values.subject(use.args[0]) == code.values.subject(use.args[1]) is not None
+
+
+# -- flow: what happens, in which order, on which paths -------------------------------------------------------
+
+
+def test_local_calls_methods_and_closures_are_followed_in_order() -> None:
+    code = code_of(
+        """
+        import torch
+        class Trainer:
+            def __init__(self, model):
+                self.model = model
+                self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            def clear(self):
+                self.optimizer.zero_grad()
+            def train_one_epoch(self, loader):
+                def update(loss):
+                    loss.backward()
+                    self.optimizer.step()
+                for batch in loader:
+                    self.clear()
+                    update(self.model(batch))
+        def main(model, loader):
+            trainer = Trainer(model)
+            for epoch in range(3):
+                trainer.train_one_epoch(loader)
+        if __name__ == "__main__":
+            main(make_model(), make_loader())
+        """
+    )
+    flow = code.flows[0]
+
+    assert acts(flow) == ["ZERO_GRAD", "FORWARD", "BACKWARD", "STEP"]
+    step = flow.of(Act.STEP)[0]
+    assert [type(loop.target).__name__ for loop in step.loops] == ["Name", "Name"]  # type: ignore[union-attr]
+    assert step.subject == flow.of(Act.ZERO_GRAD)[0].subject
+
+
+def test_parameters_stand_for_what_the_caller_gave() -> None:
+    code = code_of(
+        """
+        import torch
+        def step_all(first, second):
+            first.step()
+            second.step()
+        a = torch.optim.SGD(p)
+        b = torch.optim.Adam(q)
+        step_all(b, a)
+        """
+    )
+    subjects = [each.subject[2] for each in code.flows[0].of(Act.STEP)]  # type: ignore[index]
+
+    assert subjects == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("body", "clears"),
+    [
+        ("o.zero_grad()\n    loss.backward()\n    o.step()", True),
+        ("loss.backward()\n    o.step()", False),
+        ("loss.backward()\n    o.step()\n    if i % 2: o.zero_grad()", False),
+        ("loss.backward()\n    if i % 2: o.step()\n    if i % 2: o.zero_grad()", True),
+        ("loss.backward()\n    if i % 2: o.step()\n    if not i % 2: o.zero_grad()", False),
+        ("loss.backward()\n    if i % 2:\n        o.step()\n        i = 3\n    if i % 2: o.zero_grad()", False),
+        ("if bad: continue\n    loss.backward()\n    o.step()\n    o.zero_grad()", True),
+        ("loss.backward()\n    o.step()\n    if bad: continue\n    o.zero_grad()", False),
+        ("try:\n        loss.backward()\n        o.step()\n    finally:\n        o.zero_grad()", True),
+        ("loss.backward()\n    o.step()\n    for g in groups:\n        o.zero_grad()", True),
+        ("loss.backward()\n    o.step()\n    while more():\n        o.zero_grad()", True),
+        ("o.step(lambda: 0)\n    loss.backward()", False),
+    ],
+)
+def test_whether_every_way_from_a_step_to_the_next_backward_clears_the_gradients(body: str, clears: bool) -> None:
+    code = Code(f"import torch\no = torch.optim.SGD(p)\nfor i, batch in enumerate(loader):\n    {body}\n")
+    flow = code.flows[0]
+    step = flow.of(Act.STEP)[0]
+
+    uncleared = flow.reaches(
+        step, lambda event: event.act is Act.BACKWARD, avoiding=lambda event: event.act is Act.ZERO_GRAD
+    )
+
+    assert uncleared is not clears
+
+
+def test_regions_come_from_with_blocks_decorators_context_managers_and_wrappers() -> None:
+    code = code_of(
+        """
+        import contextlib
+        import torch
+        @contextlib.contextmanager
+        def quietly():
+            with torch.no_grad():
+                yield
+        def without_gradients(function):
+            def wrapper(*args):
+                with torch.inference_mode():
+                    return function(*args)
+            return wrapper
+        @torch.no_grad()
+        def first(model): return model(1)
+        @without_gradients
+        def second(model): return model(2)
+        def third(model):
+            with quietly():
+                return model(3)
+        def fourth(model):
+            with torch.no_grad(), torch.enable_grad():
+                return model(4)
+        model = torch.nn.Linear(1, 1)
+        first(model); second(model); third(model); fourth(model)
+        """
+    )
+    forwards = code.flows[0].of(Act.FORWARD)
+
+    assert [each.within(Region.NO_GRAD) for each in forwards] == [True, True, True, False]
+
+
+def test_an_optimizer_closure_runs_inside_its_step() -> None:
+    code = code_of(
+        """
+        import torch
+        optimizer = torch.optim.LBFGS(model.parameters())
+        for batch in loader:
+            def closure():
+                optimizer.zero_grad()
+                loss = model(batch)
+                loss.backward()
+                return loss
+            optimizer.step(closure)
+        """
+    )
+
+    assert acts(code.flows[0]) == ["ZERO_GRAD", "FORWARD", "BACKWARD", "STEP"]
+
+
+def test_partial_functions_and_recursion_end() -> None:
+    code = code_of(
+        """
+        import functools
+        import torch
+        def update(optimizer, loss):
+            loss.backward()
+            optimizer.step()
+            if retry:
+                update(optimizer, loss)
+        optimizer = torch.optim.SGD(p)
+        once = functools.partial(update, optimizer)
+        for batch in loader:
+            once(model(batch))
+        """
+    )
+
+    flow = code.flows[0]
+
+    assert acts(flow) == ["FORWARD", "BACKWARD", "STEP"]
+    assert flow.of(Act.STEP)[0].subject == ("name", code.tree.module, "optimizer")
+
+
+def test_code_out_of_sight_says_what_it_is_given() -> None:
+    code = code_of(
+        """
+        import torch
+        from steps import prepare
+        optimizer = torch.optim.SGD(p)
+        for batch in loader:
+            prepare(optimizer)
+            loss.backward()
+            optimizer.step()
+        """
+    )
+    flow = code.flows[0]
+    subject = flow.of(Act.STEP)[0].subject
+
+    assert [each.line for each in flow.of(Act.OPAQUE) if each.may_touch(subject)] == [6]
+
+
+# -- training steps and passes --------------------------------------------------------------------------------
+
+
+def test_each_optimizer_of_a_gan_has_its_own_step() -> None:
+    code = code_of(
+        """
+        import torch
+        opt_g = torch.optim.Adam(generator.parameters())
+        opt_d = torch.optim.Adam(discriminator.parameters())
+        for real in loader:
+            opt_d.zero_grad()
+            d_loss = discriminator(real).mean()
+            d_loss.backward()
+            opt_d.step()
+            opt_g.zero_grad()
+            g_loss = discriminator(generator(noise)).mean()
+            g_loss.backward()
+            opt_g.step()
+        """
+    )
+
+    assert [code.name(each.step.target) for each in code.training_steps] == ["opt_d", "opt_g"]
+
+
+def test_a_validation_is_told_from_training_and_its_mode_is_known() -> None:
+    code = code_of(
+        """
+        import torch
+        def validate(model, loader):
+            model.eval()
+            with torch.no_grad():
+                for batch in loader:
+                    total += model(batch)
+        def main(model, train_loader, val_loader):
+            optimizer = torch.optim.SGD(model.parameters())
+            for batch in train_loader:
+                model(batch).backward()
+                optimizer.step()
+            validate(model, val_loader)
+        main(model, a, b)
+        """
+    )
+    evaluations = code.passes.evaluations
+
+    assert [each.forward.line for each in evaluations] == [7]
+    assert code.passes.is_in_eval_mode(evaluations[0].flow, evaluations[0].forward)
+    assert [each.line for each in code.passes.trained(code.flows[0])] == [11]
+
+
+def test_whether_a_model_depends_on_the_mode() -> None:
+    code = code_of(
+        """
+        import torch
+        from torch import nn
+        from elsewhere import Block
+        class Plain(nn.Module):
+            def __init__(self):
+                self.layer = nn.Linear(1, 1)
+        class Dropping(nn.Module):
+            def __init__(self):
+                self.layer = nn.Sequential(nn.Linear(1, 1), nn.Dropout(0.1))
+        class Recurrent(nn.Module):
+            def __init__(self):
+                self.rnn = nn.LSTM(1, 1, dropout=0.5)
+        class Mixed(nn.Module):
+            def __init__(self):
+                self.layer = Block()
+        use(Plain(), Dropping(), Recurrent(), Mixed())
+        """
+    )
+    use = [each for each in code.tree.all(ast.Call) if isinstance(each.func, ast.Name) and each.func.id == "use"][0]
+
+    assert [code.passes.depends_on_mode(each) for each in use.args] == [False, True, True, None]
+
+
+# -- mending --------------------------------------------------------------------------------------------------
+
+
+def test_changes_keep_everything_outside_them() -> None:
+    text = "x = load(  'ä',  # why\n    a=1)  # end\ny = 2\n"
+    code = Code(text)
+    call = next(code.tree.all(ast.Call))
+
+    problem = code.problem(call, "…", fix=[code.source.set_keyword(call, "weights_only", "True")])
+
+    assert problem.good == "x = load(  'ä',  # why\n    a=1, weights_only=True)  # end"
+
+
+def test_a_block_is_indented_without_touching_its_strings() -> None:
+    text = 'for x in y:\n    s = """\nkeep\n"""\n    model(x)\n'
+    code = Code(text)
+    loop = code.tree.module.body[0]
+
+    changes = code.source.indent_block([loop], "with torch.no_grad():")
+
+    assert code.source.changed(1, 5, changes).split("\n") == [
+        "with torch.no_grad():",
+        "    for x in y:",
+        '        s = """',
+        "keep",
+        '"""',
+        "        model(x)",
+    ]
