@@ -26,6 +26,7 @@ from detectors._engine.losses import Losses
 from detectors._engine.mend import Change, Source
 from detectors._engine.names import Names
 from detectors._engine.passes import Passes
+from detectors._engine.precision import Precision
 from detectors._engine.preprocessing import Preprocessing
 from detectors._engine.provenance import Provenance
 from detectors._engine.ranks import Ranks
@@ -143,6 +144,11 @@ class Code:
     def losses(self) -> Losses:
         """What back-propagated expressions are computed from."""
         return Losses(self.tree, self.names, self.values, self.actions)
+
+    @cached_property
+    def precision(self) -> Precision:
+        """Gradient scalers and autocast regions."""
+        return Precision(self.names, self.values, self.definitions)
 
     @cached_property
     def passes(self) -> Passes:

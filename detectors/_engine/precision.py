@@ -1,0 +1,94 @@
+"""Precision: gradient scalers and autocast regions."""
+
+import ast
+
+from detectors._engine.definitions import Definitions
+from detectors._engine.events import Act
+from detectors._engine.flow import Event
+from detectors._engine.libraries import Kind
+from detectors._engine.names import Names
+from detectors._engine.values import Subject, Values, last_name
+
+_HALF = frozenset({"torch.float16", "torch.half"})
+_SCALERS = ("torch.cuda.amp.GradScaler", "torch.amp.GradScaler")
+
+
+class Precision:
+    """Answers for one file."""
+
+    def __init__(self, names: Names, values: Values, definitions: Definitions) -> None:
+        self._names, self._values, self._definitions = names, values, definitions
+
+    def scaler_of(self, backward: Event) -> ast.expr | None:
+        """The scaler that scaled what is back-propagated: `scaler.scale(loss).backward()`."""
+        written = self._definitions.of(backward.target) if backward.target is not None else None
+        if isinstance(written, ast.Call) and isinstance(written.func, ast.Attribute) and written.func.attr == "scale":
+            return written.func.value
+        return None
+
+    def is_plain(self, backward: Event) -> bool:
+        """Whether what is back-propagated is certainly not scaled: an expression in sight without a word of scaling."""
+        target = backward.target
+        if target is None or not isinstance(backward.node, ast.Call) or self.scaler_of(backward) is not None:
+            return False
+        func = backward.node.func
+        if not isinstance(func, ast.Attribute) or func.value is not target:  # through an engine or an accelerator
+            return False
+        return not any("scal" in ast.unparse(each).lower() for each in self._definitions.path(target))
+
+    def scaler_at(self, step: Event) -> ast.expr | None:
+        """The scaler an optimizer is stepped through, None for `optimizer.step()`."""
+        call = step.node
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+            return call.func.value if self._values.kind(call.func.value) is Kind.SCALER else None
+        return None
+
+    def is_off(self, scaler: ast.expr) -> bool:
+        """Whether the scaler was made with `enabled=False`, or is none of PyTorch's."""
+        for made in self._values.of(scaler):
+            if made.call is None:
+                continue
+            if made.origin not in _SCALERS:
+                return True
+            for keyword in made.call.keywords:
+                if keyword.arg == "enabled" and isinstance(keyword.value, ast.Constant) and not keyword.value.value:
+                    return True
+        return False
+
+    def subject(self, scaler: ast.expr) -> Subject | None:
+        """The scaler's identity."""
+        return self._values.subject(scaler)
+
+    def unscales(self, event: Event) -> bool:
+        """Whether the event unscales gradients, or is code out of sight that is given a scaler."""
+        if event.act is Act.UNSCALE:
+            return True
+        call = event.node
+        if event.act is not Act.OPAQUE or not isinstance(call, ast.Call):
+            return False
+        given = [*call.args, *(each.value for each in call.keywords)]
+        return any(self._values.kind(each) is Kind.SCALER for each in given) or "unscale" in last_name(call.func)
+
+    def is_half(self, autocast: ast.expr) -> bool:
+        """Whether an autocast certainly computes in float16: by its dtype, or as CUDA's default."""
+        call = autocast if isinstance(autocast, ast.Call) else self._values.only(autocast).call
+        if call is None or any(each.arg is None for each in call.keywords):
+            return False
+        given = {each.arg: each.value for each in call.keywords}
+        enabled = given.get("enabled")
+        if isinstance(enabled, ast.Constant) and not enabled.value:
+            return False
+        origin = self._names.origin(call.func) or ""
+        if origin == "torch.cuda.amp.autocast":
+            dtype = given.get("dtype") or (call.args[1] if len(call.args) > 1 else None)
+            return dtype is None or self._is_float16(dtype)
+        if origin not in ("torch.autocast", "torch.amp.autocast"):
+            return False
+        dtype = given.get("dtype") or (call.args[1] if len(call.args) > 1 else None)
+        if dtype is not None:
+            return self._is_float16(dtype)
+        device = given.get("device_type") or (call.args[0] if call.args else None)
+        return isinstance(device, ast.Constant) and str(device.value).startswith("cuda")
+
+    def _is_float16(self, dtype: ast.expr) -> bool:
+        return self._names.origin(self._definitions.of(dtype)) in _HALF

@@ -1,0 +1,100 @@
+"""Gradients are clipped while they are scaled
+
+Between `scaler.scale(loss).backward()` and `scaler.unscale_(optimizer)` the gradients are multiplied by the scale, often
+65,536. Clipping them to a norm of 1 there cuts every gradient to next to nothing, by a factor that changes with the scale.
+
+❌
+```python
+import torch
+
+scaler = torch.amp.GradScaler("cuda")
+optimizer = torch.optim.AdamW(model.parameters())
+for batch in loader:
+    optimizer.zero_grad()
+    with torch.autocast("cuda"):
+        loss = model(batch).mean()
+    scaler.scale(loss).backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # ❌
+    scaler.step(optimizer)
+    scaler.update()
+```
+
+✅
+```python
+import torch
+
+scaler = torch.amp.GradScaler("cuda")
+optimizer = torch.optim.AdamW(model.parameters())
+for batch in loader:
+    optimizer.zero_grad()
+    with torch.autocast("cuda"):
+        loss = model(batch).mean()
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    scaler.step(optimizer)
+    scaler.update()
+```
+
+https://docs.pytorch.org/docs/stable/notes/amp_examples.html#gradient-clipping
+"""
+
+import ast
+from collections.abc import Iterator
+
+from detectors import Act, Code, Event, Flow, Problem, Tier
+
+TIER = Tier.BUG
+WORDS = ("scaler|Scaler", "clip", "step", "backward")
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """Clipping between a scaled backward and the scaler's step that nothing unscales first."""
+    for flow in code.flows:
+        for step in flow.of(Act.SCALER_STEP):
+            for clip in flow.of(Act.CLIP):
+                backward = _scaled_before(code, flow, clip, step)
+                if backward is None or step.target is None or code.precision.is_off(step.target):
+                    continue
+                assert isinstance(step.node, ast.Call)
+                scaler = code.name(step.target)
+                unscale = f"{scaler}.unscale_({', '.join(code.source.of(each) for each in step.node.args[:1])})"
+                same = code.tree.function(clip.node) is code.tree.function(step.node)
+                yield code.problem(
+                    clip.node,
+                    f"The gradients are still multiplied by the scale of `{scaler}` when `{code.name(_function(clip))}` "
+                    f"clips them: call `{unscale}` first.",
+                    fix=[code.source.insert_before(code.tree.statement(clip.node), unscale)] if same else [],
+                    show=[backward.node],
+                    related=[(backward.node, "multiplies by the scale"), (step.node, "divides by it, too late")],
+                )
+
+
+def _function(clip: Event) -> ast.AST:
+    return clip.node.func if isinstance(clip.node, ast.Call) else clip.node
+
+
+def _scaled_before(code: Code, flow: Flow, clip: Event, step: Event) -> Event | None:
+    """The scaled backward whose gradients are clipped and then stepped, where nothing can have unscaled them."""
+
+    def ends(event: Event) -> bool:
+        return event.act in (Act.SCALER_STEP, Act.ZERO_GRAD)
+
+    for backward in flow.of(Act.BACKWARD):
+        scaler = code.precision.scaler_of(backward)
+        if scaler is None or flow.reaches(clip, lambda event: event is step, avoiding=_is_backward) is False:
+            continue
+        if not flow.reaches(backward, lambda event: event is clip, avoiding=ends):
+            continue
+        between = [each for each in flow.events if code.precision.unscales(each)]
+        if not any(
+            flow.reaches(backward, lambda event, one=each: event is one, avoiding=ends)  # type: ignore[misc]
+            and flow.reaches(each, lambda event: event is clip, avoiding=ends)
+            for each in between
+        ):
+            return backward
+    return None
+
+
+def _is_backward(event: Event) -> bool:
+    return event.act is Act.BACKWARD

@@ -1,0 +1,88 @@
+"""The gradient scaler is never updated
+
+`scaler.step()` skips the step when gradients overflow, and `scaler.update()` then lowers the scale. Without it the scale
+stays where it is: after the first overflow every step is skipped, and calling `unscale_` twice raises.
+
+❌
+```python
+import torch
+
+scaler = torch.amp.GradScaler("cuda")
+optimizer = torch.optim.AdamW(model.parameters())
+for batch in loader:
+    optimizer.zero_grad()
+    with torch.autocast("cuda"):
+        loss = model(batch).mean()
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)  # ❌
+```
+
+✅
+```python
+import torch
+
+scaler = torch.amp.GradScaler("cuda")
+optimizer = torch.optim.AdamW(model.parameters())
+for batch in loader:
+    optimizer.zero_grad()
+    with torch.autocast("cuda"):
+        loss = model(batch).mean()
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+    scaler.update()
+```
+
+https://docs.pytorch.org/docs/stable/amp.html#gradient-scaling
+"""
+
+import ast
+from collections.abc import Iterator
+
+from detectors import Act, Code, Event, Flow, Kind, Problem, Tier, last_name
+
+TIER = Tier.BUG
+WORDS = ("scaler|Scaler", "step")
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """Steps through a scaler after which nothing in the file updates it."""
+    updating = [call.func.value for call in code.method_calls("update") if isinstance(call.func, ast.Attribute)]
+    for flow in code.flows:
+        for step in flow.of(Act.SCALER_STEP):
+            assert isinstance(step.node, ast.Call)
+            scaler = step.target
+            if scaler is None or not step.node.args or code.precision.is_off(scaler):
+                continue
+            if any(last_name(each) == last_name(scaler) for each in updating) or _may_be_updated(code, flow, step):
+                continue
+            name = code.name(scaler)
+            yield code.problem(
+                step.node,
+                f"Nothing calls `{name}.update()` after `{code.source.of(step.node)}`: the scale never changes, and after "
+                f"one overflow every further step of `{code.name(step.node.args[0])}` is skipped.",
+                fix=[code.source.insert_after(_last_step(code, flow, step), f"{name}.update()")],
+            )
+
+
+def _last_step(code: Code, flow: Flow, step: Event) -> ast.stmt:
+    """The last of the steps through one scaler that stand in one block: they share one update."""
+    block = code.tree.block(code.tree.statement(step.node))
+    same = [code.tree.statement(each.node) for each in flow.of(Act.SCALER_STEP) if each.subject == step.subject]
+    return max((each for each in same if each in block), key=lambda each: each.lineno)
+
+
+def _may_be_updated(code: Code, flow: Flow, step: Event) -> bool:
+    """Whether code out of sight can update the scaler: it is handed over, or an attribute others can reach."""
+    if any(each.may_touch(step.subject) and not _is_its_own(code, each) for each in flow.events):
+        return True
+    owner = code.tree.enclosing(step.node, ast.ClassDef)
+    return isinstance(step.target, ast.Attribute) and owner is not None and any(base.rpartition(".")[2] not in _OPEN for base in code.values.bases(owner))
+
+
+def _is_its_own(code: Code, event: Event) -> bool:
+    """Whether it is a method of the scaler, `scaler.get_scale()`."""
+    func = event.node.func if isinstance(event.node, ast.Call) else None
+    return isinstance(func, ast.Attribute) and code.kind(func.value) is Kind.SCALER
+
+
+_OPEN = ("object", "Module", "ABC", "Protocol", "Generic")
