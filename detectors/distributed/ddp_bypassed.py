@@ -60,7 +60,8 @@ def detect(code: Code) -> Iterator[Problem]:
         name = code.name(inner.value)
         yield code.problem(
             call,
-            f"`{name}.module` is called past the DDP wrapper, so the gradients of `{name}` are never averaged over the ranks.",
+            f"`{name}.module` is called past the DDP wrapper, so the gradients of `{name}` are "
+            "never averaged over the ranks.",
             fix=[code.source.replace(inner, code.source.of(inner.value))],
             related=[(training.backwards[-1].node, "back-propagated here")],
         )

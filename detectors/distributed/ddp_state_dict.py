@@ -38,7 +38,7 @@ _STRIPS = ("module.", "consume_prefix_in_state_dict_if_present")
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """`torch.save` of a state dict that a data-parallel wrapper gave, which nothing in the file strips or loads back."""
+    """`torch.save` of a state dict that a data-parallel wrapper gave, and nothing in the file strips or loads."""
     if any(isinstance(each.value, str) and each.value.startswith(_STRIPS) for each in code.tree.all(ast.Constant)):
         return
     if "consume_prefix_in_state_dict_if_present" in code.text:

@@ -50,5 +50,5 @@ def detect(code: Code) -> Iterator[Problem]:
     for call in code.ranks.groups[:1]:
         yield code.problem(
             call,
-            f"`{code.name(call.func)}` opens a process group that this script never closes with `destroy_process_group()`.",
+            f"`{code.name(call.func)}` opens a process group, and nothing here calls `destroy_process_group()`.",
         )

@@ -41,7 +41,7 @@ _SHARDED = re.compile(r"FullyShardedDataParallel|FSDP|fully_shard|deepspeed|tens
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """`torch.save` that no condition on ranks guards, in the function that sets the run up or trains, or that it calls."""
+    """`torch.save` that no condition on ranks guards, in what every process runs."""
     if code.is_test or not (code.ranks.wraps or code.ranks.groups) or _SHARDED.search(code.text):
         return
     for save in code.calls("torch.save"):

@@ -70,8 +70,8 @@ def detect(code: Code) -> Iterator[Problem]:
         if sums:
             yield code.problem(
                 loop,
-                f"`{code.name(sums[0].target)}` adds up this rank's part of `{code.name(loader)}` only, and nothing reduces it "
-                "over the ranks.",
+                f"`{code.name(sums[0].target)}` adds up this rank's part of `{code.name(loader)}` only; nothing "
+                "reduces it over the ranks.",
                 related=[(value.call, "sharded over the ranks")],
             )
 

@@ -48,8 +48,8 @@ def detect(code: Code) -> Iterator[Problem]:
         ):
             yield code.problem(
                 call,
-                f"`{code.name(call.func)}` recomputes `{code.name(call.args[0]) if call.args else 'its function'}` with "
-                "`use_reentrant` unset: the default is the old, restricted variant and is being changed.",
+                f"`{code.name(call.func)}` recomputes `{code.name(call.args[0]) if call.args else 'its function'}` "
+                "with `use_reentrant` unset: the default is the old, restricted variant and is being changed.",
                 fix=[code.source.set_keyword(call, "use_reentrant", "False")],
             )
     yield from _cached(code)
@@ -85,8 +85,8 @@ def _cached(code: Code) -> Iterator[Problem]:
 def _both(code: Code, node: ast.AST, value: ast.expr, switch: ast.Call, model: ast.expr | None) -> Problem:
     return code.problem(
         node,
-        f"`{code.name(model)}` recomputes its activations, so it cannot keep the key-value cache that `use_cache=True` asks "
-        "for.",
+        f"`{code.name(model)}` recomputes its activations, so it cannot keep the key-value cache that "
+        "`use_cache=True` asks for.",
         fix=[code.source.replace(value, "False")],
         related=[(switch, "checkpointing is switched on")],
     )

@@ -54,7 +54,8 @@ def detect(code: Code) -> Iterator[Problem]:
         name = code.name(model)
         yield code.problem(
             call,
-            f"`{name}` is {'moved' if is_move else 'compiled anew'} in every training step; once, before the loop, is enough.",
+            f"`{name}` is {'moved' if is_move else 'compiled anew'} in every training step; once, "
+            "before the loop, is enough.",
             related=[(training.loop, "the loop")],
             tier=Tier.RISK if is_move else Tier.BUG,
         )

@@ -53,9 +53,10 @@ def detect(code: Code) -> Iterator[Problem]:
         size = _billions(name)
         if origin.startswith("transformers.") and is_asked and size >= 3:
             yield _problem(code, call, name, f"{size:g} billion parameters take {4 * size:g} GB")
-        elif origin.startswith("diffusers.") and (size >= 2 or _LARGE_PIPELINES.search(name)) and _is_pipeline(origin):
-            if is_asked or (given is None and not any(each.arg is None for each in call.keywords)):
-                yield _problem(code, call, name, "its weights take four bytes a parameter")
+        is_large = size >= 2 or _LARGE_PIPELINES.search(name) is not None
+        is_default = given is None and not any(each.arg is None for each in call.keywords)
+        if _is_pipeline(origin) and is_large and (is_asked or is_default):
+            yield _problem(code, call, name, "its weights take four bytes a parameter")
 
 
 def _problem(code: Code, call: ast.Call, name: str, cost: str) -> Problem:
@@ -68,7 +69,7 @@ def _problem(code: Code, call: ast.Call, name: str, cost: str) -> Problem:
 
 
 def _is_pipeline(origin: str) -> bool:
-    return "Pipeline" in origin or "Transformer" in origin or "UNet" in origin
+    return origin.startswith("diffusers.") and ("Pipeline" in origin or "Transformer" in origin or "UNet" in origin)
 
 
 def _billions(name: str) -> float:

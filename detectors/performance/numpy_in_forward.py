@@ -49,7 +49,7 @@ TIER = Tier.BUG
 WORDS = ("def forward", "numpy")
 
 _SAME = frozenset(
-    "exp log sqrt abs sin cos tanh mean sum max min clip maximum minimum concatenate stack matmul dot power square where".split()
+    "exp log sqrt abs sin cos tanh mean sum max min clip maximum minimum concatenate stack matmul dot power".split()
 )
 _AS_TORCH = {"concatenate": "cat", "power": "pow", "clip": "clamp"}
 
@@ -67,15 +67,15 @@ def detect(code: Code) -> Iterator[Problem]:
             mend = code.source.replace(call.func, f"torch.{_AS_TORCH.get(last, last)}")
             yield code.problem(
                 call,
-                f"`{code.name(call.func)}` is given `{code.name(call.args[0])}`, which a layer computed: autograd cannot follow it "
-                "through NumPy.",
+                f"`{code.name(call.func)}` is given `{code.name(call.args[0])}`, which a layer computed: autograd "
+                "cannot follow it through NumPy.",
                 mend=[mend],
             )
         elif is_back and (cut := _cut(code, call.args[0])) is not None:
             yield code.problem(
                 call,
-                f"`{code.name(cut)}` left the graph for NumPy and comes back as a new tensor: the layers that computed it get no "
-                "gradient from here on.",
+                f"`{code.name(cut)}` left the graph for NumPy and comes back as a new tensor: the layers that "
+                "computed it get no gradient from here on.",
                 related=[(cut, "it leaves the graph")],
             )
 

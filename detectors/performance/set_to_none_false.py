@@ -42,6 +42,7 @@ def detect(code: Code) -> Iterator[Problem]:
             owner = code.name(call.func.value)  # type: ignore[attr-defined]
             yield code.problem(
                 call,
-                f"`{owner}` fills its gradients with zeros in each step; dropping them, the default, saves memory traffic.",
+                f"`{owner}` fills its gradients with zeros in each step; dropping them, the "
+                "default, saves memory traffic.",
                 fix=[code.source.remove_argument(call, "set_to_none")],
             )

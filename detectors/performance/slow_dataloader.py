@@ -49,7 +49,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Act, Code, Kind, Problem, Tier, last_name
+from detectors import Act, Code, Problem, Tier, last_name
 
 TIER = Tier.ADVICE
 WORDS = ("DataLoader", "backward", "cuda")
@@ -78,7 +78,8 @@ def detect(code: Code) -> Iterator[Problem]:
         pin = None if code.may_have(loader, "pin_memory", 7) else ", pin_memory=True"
         yield code.problem(
             loader,
-            f"The training process itself runs {what} of `{code.name(dataset)}` between two steps: this loader has no workers.",
+            f"The training process itself runs {what} of `{code.name(dataset)}` between two steps: "
+            "this loader has no workers.",
             fix=[code.source.set_keyword(loader, "num_workers", f"4{pin or ''}")],
             tier=Tier.RISK if reader else Tier.ADVICE,
         )

@@ -88,7 +88,8 @@ def _in_micro_batch(code: Code, wait: ast.expr, loop: Loop) -> Problem:
         fix = [code.source.replace(wait, f"{code.source.of(wait.func.value)}.detach()")]
     return code.problem(
         wait,
-        f"`{code.name(wait)}` waits for the GPU in every micro-batch; add up the detached tensor and read it once a step.",
+        f"`{code.name(wait)}` waits for the GPU in every micro-batch; add up the detached "
+        "tensor and read it once a step.",
         mend=fix,
         related=[(loop, "the micro-batches")],
     )

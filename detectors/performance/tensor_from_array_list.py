@@ -31,8 +31,8 @@ TIER = Tier.RISK
 WORDS = ("numpy", "torch", "ensor(")
 
 _ARRAYS = frozenset(
-    "array asarray zeros ones full arange linspace concatenate stack vstack hstack load random.rand random.randn random.normal "
-    "random.uniform ones_like zeros_like exp log clip transpose reshape expand_dims pad tile where".split()
+    "array asarray zeros ones full arange linspace concatenate stack vstack hstack load random.rand random.randn "
+    "random.normal random.uniform ones_like zeros_like exp log clip transpose reshape expand_dims pad tile".split()
 )
 
 
