@@ -1,7 +1,7 @@
 """What is a command in a comment, and who may give it"""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.commands import USAGE, Command, Level, Misunderstood, Verb, commands_in, needed
@@ -106,6 +106,7 @@ def test_the_usage_names_every_command() -> None:
     assert all(f"/mlstaff {verb}" in USAGE for verb in Verb)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("/mlstaff review all`~>-<!\n\r @#"), max_size=80), st.booleans())
 def test_any_text_is_read_without_an_error(body: str, is_in_thread: bool) -> None:
     numbers = [each.index for each in found(body, is_in_thread=is_in_thread)]

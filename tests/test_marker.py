@@ -1,6 +1,6 @@
 """What is hidden at the end of our texts comes back, and nothing else does"""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.marker import marked, marker, read, split
@@ -9,6 +9,7 @@ NAMES = st.text(alphabet="abcdefgh_", min_size=1, max_size=8)
 WORDS = st.text(max_size=40)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200), st.dictionaries(NAMES, WORDS, min_size=1, max_size=4))
 def test_values_survive_the_round_trip_whatever_they_are(body: str, values: dict[str, str]) -> None:
     text = marked(body, values)
