@@ -13,7 +13,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.commands.core import AsyncScript
-from redis.exceptions import BusyLoadingError, RedisError
+from redis.exceptions import BusyLoadingError, NoScriptError, RedisError
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import TimeoutError as TooSlow
 
@@ -47,9 +47,18 @@ class Script:
 
     async def many(self, calls: Iterable[tuple[Sequence[str], Sequence[str | float]]]) -> list[list[str]]:
         """Runs it for each of these keys and arguments, in one round trip; each run is a step of its own."""
+        calls = list(calls)
+        try:
+            return await self._many(calls)
+        except NoScriptError:
+            # The server was started anew. What did run of them may run again.
+            await self._script.registered_client.script_load(self._script.script)
+            return await self._many(calls)
+
+    async def _many(self, calls: list[tuple[Sequence[str], Sequence[str | float]]]) -> list[list[str]]:
         async with self._script.registered_client.pipeline(transaction=False) as pipeline:
             for keys, arguments in calls:
-                await self._script(keys=list(keys), args=list(arguments), client=pipeline)
+                pipeline.evalsha(self._script.sha, len(keys), *keys, *arguments)
             return [_strings(answer) for answer in await pipeline.execute()]
 
 

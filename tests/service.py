@@ -37,6 +37,8 @@ is limited once."""
 class StandIn:
     """A reviewer that only writes down what it is asked."""
 
+    app_name = "Stand-in"
+
     def __init__(self, settings: Settings, store: Store, analysts: Analysts) -> None:
         self._path = settings.data_dir / "asked.jsonl"
         self._store = store
@@ -111,10 +113,10 @@ class Service:
         return self.folder / f"{part}.log"
 
     def lines(self, part: str = "serve") -> list[dict[str, str]]:
-        """What a part logged. Only Python's own last words after a kill are not JSON."""
+        """What a part logged, without what Python itself says of a process that was killed or cannot start."""
         path = self.log(part)
         lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines if "resource_tracker" not in line and line[:1] != " "]
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     def kill(self, part: str = "serve") -> None:
         """`kill -9`."""

@@ -1,4 +1,4 @@
-"""Calls that come while one is on its way go together with the next."""
+"""Calls that come while others are on their way go together with the next."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,12 +20,14 @@ def test_what_comes_meanwhile_goes_together_and_each_gets_its_own_answer() -> No
         together = Together(double)
         first = asyncio.create_task(together(1))
         await asyncio.sleep(0.001)
-        assert await asyncio.gather(*(together(number) for number in range(2, 6))) == [4, 6, 8, 10]
-        assert await first == 2
+        second = asyncio.create_task(together(2))
+        await asyncio.sleep(0.001)
+        assert await asyncio.gather(*(together(number) for number in range(3, 7))) == [6, 8, 10, 12]
+        assert (await first, await second) == (2, 4)
         assert await together(9) == 18
 
     asyncio.run(main())
-    assert batches == [[1], [2, 3, 4, 5], [9]]
+    assert batches == [[1], [2], [3, 4, 5, 6], [9]]
 
 
 def test_a_batch_has_an_end() -> None:
