@@ -179,11 +179,9 @@ def test_nothing_that_a_repository_configures_is_run(folder: Path) -> None:
 
 def test_a_revision_cannot_be_an_option(folder: Path) -> None:
     git("init", "-q")
+    git("commit", "-qm", "base", "--allow-empty")
 
-    result = run("review", "--base=--output=trapped")
-
-    assert result.exit_code == 2
-    assert not (folder / "trapped").exists()
+    assert run("review", "--base=--octopus").exit_code == 2
 
 
 def test_a_diff_from_the_input(folder: Path) -> None:
@@ -255,6 +253,17 @@ def test_the_cache_gives_back_what_was_found(folder: Path, monkeypatch: pytest.M
 
     assert check([Path("train.py")], jobs=1, cache=cache) == first
     assert first[0].findings
+
+
+def test_what_could_not_be_analysed_is_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "train.py").write_text(BUGGY)
+    cache = Cache(folder / "cache")
+    slow = FileReport("train.py", skipped=(Skipped("train.py", "took too long"),))
+    with monkeypatch.context() as patch:
+        patch.setattr(whole_files, "found_in", lambda *_: slow)
+        assert check([Path("train.py")], jobs=1, cache=cache) == (slow,)
+
+    assert check([Path("train.py")], jobs=1, cache=cache)[0].findings
 
 
 def test_the_cache_is_asked_by_text_path_and_rules(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,6 +163,12 @@ def test_a_text_that_is_not_the_diffs_head_is_said() -> None:
     assert with_texts(only(diff), None).unread == "its text could not be read"
 
 
+def test_hunks_that_go_backwards_are_said() -> None:
+    diff = "--- a/x.py\n+++ b/x.py\n@@ -3 +3 @@\n-a\n+c\n@@ -1 +1 @@\n-a\n+c\n"
+
+    assert with_texts(only(diff), "c\nb\nc\n").unread == "the hunks of its diff are out of order"
+
+
 def test_submodules_combined_and_binary_diffs_say_what_they_are() -> None:
     diff = (
         "diff --git a/sub b/sub\nindex 1234567..89abcde 160000\n--- a/sub\n+++ b/sub\n@@ -1 +1 @@\n-S 1\n+S 2\n"

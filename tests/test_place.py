@@ -65,6 +65,14 @@ def test_on_the_nearest_deleted_line_of_the_same_function() -> None:
     assert place(base, LONG, context=0, line=40) == Place(25, Side.LEFT)
 
 
+def test_lines_deleted_further_up_do_not_move_the_ones_below() -> None:
+    other = "def other():\n" + "    line()\n" * 30 + "    last()\n\n\n"
+    shorter = "def other():\n    last()\n\n\n"
+    base = LONG.replace("    step_20()\n", "    before()\n    step_20()\n")
+
+    assert place(other + base, shorter + LONG, context=0, line=44) == Place(59, Side.LEFT)
+
+
 def test_on_the_nearest_shown_line_of_the_definition() -> None:
     head = LONG.replace("step_20()", "step_20()\n    step_x()")
 
