@@ -45,7 +45,8 @@ def main() -> None:
         check: list[str | Path] = [mlstaff, "check", "--jobs", "1", "--format", "json", *folders]
         cold = timed([*check, "--no-cache"])
         show("mlstaff check, cold", cold, parse, lines)
-        subprocess.run([*check, "--cache-dir", cache], capture_output=True, check=False)
+        filling = [*check, "--cache-dir", cache]
+        subprocess.run(filling, capture_output=True, check=False)
         warm = timed([*check, "--cache-dir", cache])
         show("mlstaff check, cached", warm, parse, lines)
     start_up = timed([mlstaff, "--version"])
@@ -104,8 +105,7 @@ def neighbours() -> dict[str, list[str | Path]]:
     binaries = NEIGHBOURS / "bin"
     if not (binaries / "torchfix").exists():
         venv.create(NEIGHBOURS, with_pip=True)
-        command = [binaries / "pip", "install", "-q", "torch-preflight", "torchfix"]
-        subprocess.run(command, check=True)
+        subprocess.run([binaries / "pip", "install", "-q", "torch-preflight", "torchfix"], check=True)
     return {
         "torch-preflight": [binaries / "torch-preflight", "check", "--format", "json"],
         "torchfix": [binaries / "torchfix", "--select", "ALL"],
