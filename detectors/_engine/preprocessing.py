@@ -76,6 +76,11 @@ class Fit:
     data: ast.expr
 
     @property
+    def part_by_name(self) -> Part | None:
+        """The part that the data's name says it is; weak evidence."""
+        return part_named(last_name(_base(self.data)))
+
+    @property
     def transforms(self) -> bool:
         """Whether the call's own result is the transformed data."""
         return not isinstance(self.call.func, ast.Attribute) or self.call.func.attr not in ("fit", "partial_fit")
@@ -220,7 +225,8 @@ class Preprocessing:
 
     def _is_on_everything(self, fit: Fit, split: Split) -> bool:
         """Whether the fit saw the rows that the split later holds out."""
-        if self._tree.inside(fit.call, split.node) or part_named(last_name(_base(fit.data))) is not None:
+        named = fit.part_by_name
+        if self._tree.inside(fit.call, split.node) or (named is not None and named.is_held_out):
             return False
         if self._splits.comes_from_part(fit.data) or self._is_refit(fit):
             return False

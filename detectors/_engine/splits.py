@@ -306,9 +306,12 @@ def _subset_in(value: ast.expr) -> ast.expr | None:
 
 def _object_of(subset: ast.expr) -> ast.expr:
     """The object that a subset is taken of."""
-    while isinstance(subset, (ast.Call, ast.Subscript)):
-        subset = subset.value if isinstance(subset, ast.Subscript) else subset.func.value  # type: ignore[attr-defined]
-    return root_of(subset)
+    while True:
+        match subset:
+            case ast.Call(func=ast.Attribute(value=inner)) | ast.Subscript(value=inner):
+                subset = inner
+            case _:
+                return root_of(subset)
 
 
 def _takes_rows(node: ast.Subscript) -> bool:

@@ -1,8 +1,8 @@
 """Evaluation images are augmented
 
-Random crops, flips and colours belong to training. On the validation or test part they measure the model on other images each time, so
-scores differ between runs and say less than they could. Two halves of one `random_split` share one data set: a transform set for one
-half is set for both.
+Random crops, flips and colours belong to training. On the validation or test part they measure the model on other
+images each time, so scores differ between runs and say less than they could. Two halves of one `random_split` share
+one data set: a transform set for one half is set for both.
 
 ❌
 ```python
@@ -56,7 +56,8 @@ def detect(code: Code) -> Iterator[Problem]:
             if random is not None:
                 yield code.problem(
                     call,
-                    f"The {part.value} part gets `{code.name(keyword.value)}` with `{code.name(random.func)}`: it is measured on "
+                    f"The {part.value} part gets `{code.name(keyword.value)}` with `{code.name(random.func)}`: "
+                    "it is measured on "
                     "other images each time.",
                     related=[(random, "the random transform")],
                 )
@@ -100,19 +101,24 @@ def _random_of(code: Code, made: ast.expr | None, origin: str, depth: int) -> as
 
 
 def _never(call: ast.Call) -> bool:
-    return any(each.arg == "p" and isinstance(each.value, ast.Constant) and each.value.value == 0 for each in call.keywords)
+    return any(
+        each.arg == "p" and isinstance(each.value, ast.Constant) and each.value.value == 0 for each in call.keywords
+    )
 
 
 def _halves(code: Code) -> Iterator[Problem]:
     """`val_set.dataset.transform = …` after one `random_split`: the train half has the same data set."""
     for assign in code.tree.all(ast.Assign):
         match assign.targets[0]:
-            case ast.Attribute(attr="transform" | "transforms", value=ast.Attribute(attr="dataset", value=ast.Name() as half)):
+            case ast.Attribute(
+                attr="transform" | "transforms", value=ast.Attribute(attr="dataset", value=ast.Name() as half)
+            ):
                 split = _random_split_of(code, half)
                 if split is not None:
                     yield code.problem(
                         assign,
-                        f"`{half.id}.dataset` is the data set of both halves of the split at line {split.lineno}: this transform is "
+                        f"`{half.id}.dataset` is the data set of both halves of the split at line "
+                        f"{split.lineno}: this transform is "
                         "set for the other half too.",
                         related=[(split, "the split")],
                     )

@@ -1,7 +1,8 @@
 """A metric of batches, averaged
 
-F1, AUC, precision, recall and BLEU are ratios over all items: their mean over batches is another number, which depends on the batch size and
-on chance (a batch with no positive item counts as 0 or fails). Collect the predictions and measure once, or use an accumulator.
+F1, AUC, precision, recall and BLEU are ratios over all items: their mean over batches is another number, which
+depends on the batch size and on chance (a batch with no positive item counts as 0 or fails). Collect the predictions
+and measure once, or use an accumulator.
 
 ❌
 ```python
@@ -33,7 +34,7 @@ https://scikit-learn.org/stable/modules/model_evaluation.html
 import ast
 from collections.abc import Iterator
 
-from detectors import Code, Kind, Loop, Problem, Tier
+from detectors import Code, Kind, Loop, Problem, Tier, last_name
 
 TIER = Tier.RISK
 WORDS = ("f1_score|roc_auc_score|average_precision_score|precision_score|recall_score|bleu|jaccard_score|fbeta", "for ")
@@ -43,6 +44,7 @@ _RATIOS = frozenset(
         *("jaccard_score", "matthews_corrcoef", "corpus_bleu", "precision_recall_fscore_support"),
     ]
 )
+_MEANS = ("mean", "average", "fmean", "nanmean")
 _HOMES = ("sklearn.metrics.", "nltk.translate.", "sacrebleu.")
 
 
@@ -61,7 +63,8 @@ def detect(code: Code) -> Iterator[Problem]:
         if total is not None and _is_averaged(code, total, loop):
             yield code.problem(
                 call,
-                f"`{last}` is measured batch by batch and `{total}` is averaged: the mean of batches is not the {last} of all "
+                f"`{last}` is measured batch by batch and `{total}` is averaged: the mean of batches is not "
+                f"the {last} of all "
                 "items.",
                 related=[(loop, "the loop over batches")],
             )
@@ -71,7 +74,11 @@ def _is_over_batches(code: Code, loop: Loop) -> bool:
     if isinstance(loop, ast.While):
         return False
     iterable = loop.iter
-    while isinstance(iterable, ast.Call) and iterable.args and ast.unparse(iterable.func) in ("enumerate", "tqdm", "tqdm.tqdm"):
+    while (
+        isinstance(iterable, ast.Call)
+        and iterable.args
+        and ast.unparse(iterable.func) in ("enumerate", "tqdm", "tqdm.tqdm")
+    ):
         iterable = iterable.args[0]
     return code.kind(iterable) is Kind.LOADER
 
@@ -120,11 +127,15 @@ def _is_averaged(code: Code, total: str, loop: Loop) -> bool:
     for node in code.tree.all(ast.BinOp, ast.AugAssign, ast.Call):
         if code.tree.function(node) is not function or node.lineno < loop.lineno:
             continue
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and ast.unparse(node.left) in (total, f"sum({total})"):
+        if (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Div)
+            and ast.unparse(node.left) in (total, f"sum({total})")
+        ):
             return True
         if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Div) and ast.unparse(node.target) == total:
             return True
-        if isinstance(node, ast.Call) and node.args and ast.unparse(node.args[0]) == total:
-            if ast.unparse(node.func).rpartition(".")[2] in ("mean", "average", "fmean", "nanmean"):
-                return True
+        given = ast.unparse(node.args[0]) if isinstance(node, ast.Call) and node.args else ""
+        if isinstance(node, ast.Call) and given == total and last_name(node.func) in _MEANS:
+            return True
     return False

@@ -72,7 +72,7 @@ def is_target(code: Code, call: ast.Call, data: ast.expr) -> bool:
 
 def _by_pandas(code: Code) -> Iterator[Problem]:
     calls = {*code.calls("pandas.get_dummies", "pandas.factorize"), *code.method_calls("factorize")}
-    calls = {each for each in calls if (each.args and code.origin(each)) or isinstance(each.func, ast.Attribute)}
+    calls = {each for each in calls if each.args or code.origin(each) is None}
     if not calls:
         return
     for split in code.splits.all:

@@ -1,7 +1,8 @@
 """A time series is split at random
 
-Rows with lags or rolling means know their neighbours. Split at random, the train part holds the hours before and after each test row, and
-the score is of filling gaps, not of telling the future. Cut at a time, or use `TimeSeriesSplit`.
+Rows with lags or rolling means know their neighbours. Split at random, the train part holds the hours before and
+after each test row, and the score is of filling gaps, not of telling the future. Cut at a time, or use
+`TimeSeriesSplit`.
 
 ❌
 ```python
@@ -35,7 +36,10 @@ from collections.abc import Iterator
 from detectors import By, Code, Problem, Split, Tier
 
 TIER = Tier.RISK
-WORDS = ("shift|rolling|pct_change|ewm|sort_values|sort_index", "train_test_split|KFold|random_split|cross_val|ShuffleSplit")
+WORDS = (
+    "shift|rolling|pct_change|ewm|sort_values|sort_index",
+    "train_test_split|KFold|random_split|cross_val|ShuffleSplit",
+)
 _LAGS = frozenset(["shift", "rolling", "pct_change", "ewm"])
 _TIME = re.compile(r"(^|_)(date|time|timestamp|datetime|day|month|year|hour|week|ts)(_|$)", re.I)
 
@@ -53,7 +57,8 @@ def detect(code: Code) -> Iterator[Problem]:
         node, why = series
         yield code.problem(
             split.node,
-            f"`{code.name(split.data[0])}` is a time series (line {node.lineno} {why}), and is split at random here: the train part "
+            f"`{code.name(split.data[0])}` is a time series (line {node.lineno} {why}), and is split at random "
+            "here: the train part "
             "holds the rows around each held-out row.",
             good=_in_order(code, split),
             related=[(node, why)],
@@ -99,7 +104,11 @@ def _series(code: Code, data: ast.expr) -> tuple[ast.Call, str] | None:
             continue
         if call.func.attr in _LAGS and _is_frame(code, call.func.value):
             return call, "takes values of earlier rows"
-        if call.func.attr == "sort_values" and _TIME.search(_first_name(code, call)) and _is_frame(code, call.func.value):
+        if (
+            call.func.attr == "sort_values"
+            and _TIME.search(_first_name(code, call))
+            and _is_frame(code, call.func.value)
+        ):
             return call, "orders it by time"
     return None
 

@@ -1,7 +1,7 @@
 """Normalised with the statistics of all rows
 
-A mean, spread, minimum or median of the whole data carries the held-out rows into every train row; a target mean by group
-hands their answers over. Take the statistics from the train part and use those same numbers on the rest.
+A mean, spread, minimum or median of the whole data carries the held-out rows into every train row; a target mean by
+group hands their answers over. Take the statistics from the train part and use those same numbers on the rest.
 
 ❌
 ```python
@@ -58,7 +58,9 @@ def detect(code: Code) -> Iterator[Problem]:
 def _problem(code: Code, node: ast.expr, used: ast.expr, split: Split) -> Problem:
     by_group = isinstance(used, ast.Call) and _grouped_column(used) is not None
     what = "the target's means by group are taken" if by_group else f"`{code.name(used)}` is taken"
-    harm = "each row's feature knows answers of held-out rows" if by_group else "the train rows are moved by held-out rows"
+    harm = (
+        "each row's feature knows answers of held-out rows" if by_group else "the train rows are moved by held-out rows"
+    )
     return code.problem(
         node,
         f"Here {what} over all rows, and line {split.node.lineno} splits them only afterwards: {harm}.",
@@ -101,7 +103,9 @@ def _is_of(code: Code, statistic: ast.Call, data: ast.expr) -> bool:
     whole = statistic.args[0] if code.origin(statistic) and statistic.args else statistic.func.value  # type: ignore[attr-defined]
     one, other = root_of(whole), root_of(data)
     if not isinstance(one, ast.Name) or not isinstance(other, ast.Name) or one.id != other.id:
-        return isinstance(one, ast.Attribute) and ast.dump(one) == ast.dump(other) and part_named(last_name(one)) is None
+        return (
+            isinstance(one, ast.Attribute) and ast.dump(one) == ast.dump(other) and part_named(last_name(one)) is None
+        )
     if part_named(one.id) is not None or code.splits.comes_from_part(whole):
         return False
     return not any(isinstance(each.node, (ast.For, ast.comprehension)) for each in code.names.reaching(one))

@@ -1,7 +1,8 @@
 """A sum over items divided by batches, or the reverse
 
-`loss.item() * batch_size` added up is a sum over items: divided by the number of batches it grows with the batch size. And a sum of batch
-means divided by the number of items is too small by the batch size. Neither can be compared with another run.
+`loss.item() * batch_size` added up is a sum over items: divided by the number of batches it grows with the batch
+size. And a sum of batch means divided by the number of items is too small by the batch size. Neither can be compared
+with another run.
 
 ❌
 ```python
@@ -51,7 +52,8 @@ def detect(code: Code) -> Iterator[Problem]:
                 continue
             yield code.problem(
                 division,
-                f"`{total}` is {said}: line {update.lineno} adds {'each loss times its batch' if of_items else 'one mean a batch'}.",
+                f"`{total}` is {said}: line {update.lineno} adds "
+                f"{'each loss times its batch' if of_items else 'one mean a batch'}.",
                 fix=[code.source.replace(by, right)],
                 related=[(update, "what is added up")],
             )
@@ -84,7 +86,11 @@ def _loader(loop: Loop) -> str | None:
     if isinstance(loop, ast.While):
         return None
     iterable = loop.iter
-    while isinstance(iterable, ast.Call) and iterable.args and ast.unparse(iterable.func) in ("enumerate", "tqdm", "tqdm.tqdm"):
+    while (
+        isinstance(iterable, ast.Call)
+        and iterable.args
+        and ast.unparse(iterable.func) in ("enumerate", "tqdm", "tqdm.tqdm")
+    ):
         iterable = iterable.args[0]
     return ast.unparse(iterable) if isinstance(iterable, (ast.Name, ast.Attribute)) else None
 
@@ -99,7 +105,7 @@ def _is_mean(code: Code, item: ast.expr) -> bool:
     bindings = code.names.reaching(loss) if isinstance(loss, ast.Name) else ()
     values = [each.value for each in bindings] if bindings else [loss]
     made = {each.call: each.made for each in code.activations.losses}
-    return all(each in made and not code.may_have(made[each], "reduction") for each in values)  # type: ignore[index,arg-type]
+    return all(each in made and not code.may_have(made[each], "reduction") for each in values)
 
 
 def _divisions(code: Code, total: str, update: ast.AugAssign) -> Iterator[tuple[ast.AST, ast.expr]]:

@@ -1,7 +1,7 @@
 """The loss is given targets of the wrong type
 
-`cross_entropy` reads integer targets as class numbers and float targets as probabilities of the same shape as the logits: one float a
-row fails. `binary_cross_entropy` (with or without logits) wants floats and fails on integers.
+`cross_entropy` reads integer targets as class numbers and float targets as probabilities of the same shape as the
+logits: one float a row fails. `binary_cross_entropy` (with or without logits) wants floats and fails on integers.
 
 ❌
 ```python

@@ -1,8 +1,8 @@
 """Every worker draws the same numbers
 
-A data set that makes its own generator in `__init__` is copied into each worker with that generator's state: all workers draw the same
-numbers, so the augmentations repeat, and they repeat again every epoch. (PyTorch seeds `torch`, `random` and NumPy's global generators per
-worker, but knows nothing of this one.)
+A data set that makes its own generator in `__init__` is copied into each worker with that generator's state: all
+workers draw the same numbers, so the augmentations repeat, and they repeat again every epoch. (PyTorch seeds `torch`,
+`random` and NumPy's global generators per worker, but knows nothing of this one.)
 
 ❌
 ```python
@@ -77,7 +77,8 @@ def detect(code: Code) -> Iterator[Problem]:
         for draw, attribute in _draws(code, owner, get):
             yield code.problem(
                 draw,
-                f"`self.{attribute}` is made once in `{owner.name}.__init__` and copied into every worker of the loader at line "
+                f"`self.{attribute}` is made once in `{owner.name}.__init__` and copied into every worker of "
+                "the loader at line "
                 f"{loader.lineno}: all workers draw the same numbers.",
                 related=[(loader, "the loader with workers")],
             )
