@@ -10,7 +10,7 @@ somebody at work comes back when their lease would end.
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,8 +28,8 @@ from app.work import Does, Wake, Work
 QUEUE = "mlstaff-queue"
 SETTLE_SECONDS = 0.1
 """GitHub sends several deliveries for what is one change to a person (opened, labeled): one review for them."""
-SWEEP_SECONDS = 20
-OVERDUE_SECONDS = 30.0
+SWEEP_SECONDS = 5
+OVERDUE_SECONDS = 10.0
 GRACE_SECONDS = 8.0
 """How long a worker that is asked to stop may finish what it is at: `docker stop` kills after ten."""
 
@@ -53,7 +53,9 @@ class Jobs:
 
     def __init__(self, store: Store, url: str, *, per_installation: int) -> None:
         self.inbox = Inbox(store, per_installation=per_installation)
-        self._enqueue = Together(self._enqueue_many)
+        self._admit = Together(self.inbox.admit)
+        self._to_wake: dict[Subject, Wake] = {}
+        self._waking: asyncio.Task[None] | None = None
         self._docket = Docket(QUEUE, url, heartbeat_interval=timedelta(seconds=1), missed_heartbeats=5)
 
     async def __aenter__(self) -> Self:
@@ -64,20 +66,35 @@ class Jobs:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
+        if self._waking is not None:
+            await self._waking
         await self._stack.aclose()
 
     async def enqueue(self, request: Request) -> Admission:
-        """Keeps a request until it is done, and has it done. Asking twice is asking once."""
-        return await self._enqueue(request)
+        """Keeps a request until it is done, and has it done. Asking twice is asking once.
 
-    async def _enqueue_many(self, requests: Sequence[Request]) -> list[Admission]:
-        answers = await self.inbox.admit(requests)
-        await self._wake(
-            Wake(Subject.of(request), SETTLE_SECONDS if isinstance(request, ReviewRequested) else 0)
-            for request, answer in zip(requests, answers, strict=True)
-            if answer != "finished"
-        )
-        return answers
+        The request is on disk when this returns. The wake-up follows; should we be killed before, the next sweep
+        finds the request.
+        """
+        answer = await self._admit(request)
+        if answer != "finished":
+            subject = Subject.of(request)
+            pause = SETTLE_SECONDS if isinstance(request, ReviewRequested) else 0
+            self._to_wake[subject] = Wake(subject, pause)
+            if self._waking is None:
+                self._waking = asyncio.create_task(self._wake_soon(), name="wake")
+        return answer
+
+    async def _wake_soon(self) -> None:
+        while self._to_wake:
+            wakes, self._to_wake = self._to_wake, {}
+            try:
+                await self._wake(wakes.values())
+            except Exception:
+                # Not the caller's failure: what it asked is kept.
+                log.exception("nobody was woken; the next sweep will")
+        # In the same step as the last look at what there is to wake.
+        self._waking = None
 
     async def _wake(self, wakes: Iterable[Wake]) -> None:
         """Later looks have a key of their own, so that none puts off one that is to come soon."""
@@ -99,7 +116,7 @@ class Jobs:
             await self._wake(await work.on(Subject.parse(subject)))
 
         async def sweep(perpetual: Perpetual = _NOW_AND_THEN) -> None:
-            await self._sweep()
+            await self._sweep(OVERDUE_SECONDS)
 
         self._docket.register(on, names=["work"])
         self._docket.register(sweep, names=["sweep"])
@@ -112,15 +129,17 @@ class Jobs:
             minimum_check_interval=timedelta(milliseconds=50),
             scheduling_resolution=timedelta(milliseconds=50),
         ) as worker:
+            # Whoever was killed may have had something to wake: what waits is looked at now.
+            await self._sweep(0.0)
             await _until_cancelled(worker)
 
-    async def _sweep(self) -> None:
-        """Wakes what should long have been looked at. Nothing ends here in the ordinary course of things: it
-        is for wake-ups that were lost with the queue's data, or between the inbox and the queue."""
+    async def _sweep(self, seconds: float) -> None:
+        """Wakes what should have been looked at that long ago: its wake-up was lost with a process that was
+        killed, or with the queue's data; or everybody is busy, and once more does no harm."""
         now = time.time()
-        overdue = await self.inbox.overdue(before=now - OVERDUE_SECONDS, look_again=now)
-        for subject in overdue:
-            await self._docket.add("work", None, f"overdue:{subject}")(str(subject))
+        overdue = await self.inbox.overdue(before=now - seconds, look_again=now)
+        calls = [self._docket.call("work", None, f"overdue:{subject}")(str(subject)) for subject in overdue]
+        await self._docket.add_many(calls)
         if overdue:
             log.info("woke what was overdue", subjects=len(overdue))
 
