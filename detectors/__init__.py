@@ -23,6 +23,7 @@ from detectors._engine.finding import (
 )
 from detectors._engine.flow import Event, Flow
 from detectors._engine.libraries import Kind, kind_made_by, kind_suggested_by
+from detectors._engine.llm_calls import LlmCall
 from detectors._engine.loaders import Loader, Style
 from detectors._engine.loops import TrainingStep, common_loop
 from detectors._engine.mend import Change
@@ -32,6 +33,7 @@ from detectors._engine.passes import DISCRETE, EVALUATION, EvaluationPass, cover
 from detectors._engine.preprocessing import Fit, Leak, Learns
 from detectors._engine.provenance import root_of
 from detectors._engine.ranks import speaks_of_distribution, speaks_of_ranks
+from detectors._engine.retrieval import EVALUATES, RERANKS, STORES, Length, Splitter
 from detectors._engine.schedules import Schedule, Unit
 from detectors._engine.secrets import PREFIXES as SECRET_PREFIXES
 from detectors._engine.splits import By, Part, Split, part_named
@@ -42,8 +44,11 @@ from detectors._engine.values import last_name
 
 __all__ = [
     "DISCRETE",
+    "EVALUATES",
     "EVALUATION",
+    "RERANKS",
     "SECRET_PREFIXES",
+    "STORES",
     "Act",
     "Activation",
     "Analysis",
@@ -67,6 +72,8 @@ __all__ = [
     "Kind",
     "Leak",
     "Learns",
+    "Length",
+    "LlmCall",
     "Loader",
     "Loop",
     "Loss",
@@ -78,6 +85,7 @@ __all__ = [
     "Schedule",
     "Skipped",
     "Split",
+    "Splitter",
     "Style",
     "Tier",
     "TrainingStep",

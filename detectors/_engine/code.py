@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from detectors._engine.accumulation import Intervals
 from detectors._engine.activations import Activations
 from detectors._engine.build import flows_of
+from detectors._engine.columns import Columns
 from detectors._engine.definitions import Definitions
 from detectors._engine.endpoints import Endpoints
-from detectors._engine.columns import Columns
 from detectors._engine.events import Actions
 from detectors._engine.finding import Finding, Related, Tier
 from detectors._engine.flow import Flow
@@ -30,6 +30,7 @@ from detectors._engine.precision import Precision
 from detectors._engine.preprocessing import Preprocessing
 from detectors._engine.provenance import Provenance
 from detectors._engine.ranks import Ranks
+from detectors._engine.retrieval import Retrieval
 from detectors._engine.schedules import Schedules
 from detectors._engine.secrets import Secret, digested, redacted, secret_named, secrets_in
 from detectors._engine.splits import Splits
@@ -220,6 +221,11 @@ class Code:
     def inference(self) -> Inference:
         """Where weights are loaded and models are run."""
         return Inference(self.tree, self.names, self.values, self.llm_calls)
+
+    @cached_property
+    def retrieval(self) -> Retrieval:
+        """Splitters, retrievers and rerankers."""
+        return Retrieval(self.tree, self.names, self.values)
 
     @cached_property
     def secrets(self) -> list[tuple[Secret, int, ast.expr | None]]:
