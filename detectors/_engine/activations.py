@@ -274,7 +274,7 @@ class Activations:
         if not (value.origin or "").startswith("<local>."):
             return None
         owner = self._values.class_named((value.origin or "").removeprefix("<local>."))
-        if owner is None or any("lightning" in base for base in self._values.bases(owner)):
+        if owner is None:
             return None
         return self._values.method(owner, "forward") or self._values.method(owner, "__call__")
 

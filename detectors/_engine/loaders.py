@@ -62,7 +62,8 @@ class Loaders:
             dataset = call.args[0]
         name = self._assigned_to(call)
         parts = {part_named(name), part_named(last_name(dataset))} - {None}
-        return Loader(call, dataset, name, parts.pop() if len(parts) == 1 else None, call in trained)
+        trains = call in trained or name == "train_dataloader"  # the method that Lightning trains from
+        return Loader(call, dataset, name, parts.pop() if len(parts) == 1 else None, trains)
 
     def _assigned_to(self, call: ast.Call) -> str:
         """The name the loader gets: its variable, its key, or the method that returns it."""

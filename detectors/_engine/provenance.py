@@ -246,6 +246,8 @@ class Provenance:
         if index:
             yield call, calls
             return
+        if callee is not None and len(calls) < _DEPTH and call not in calls:
+            yield from self._held_by_instance(callee, call, calls)
         last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         if (isinstance(call.func, ast.Name) and last in _SIZES) or last in _SIZE_CALLS:
             return
@@ -253,6 +255,16 @@ class Provenance:
             yield call.func.value, calls
         for argument in (*call.args, *(each.value for each in call.keywords)):
             yield argument, calls
+
+    def _held_by_instance(self, owner: ast.ClassDef, call: ast.Call, calls: Calls) -> Iterator[Place]:
+        """What a new object of a class of this file keeps: the attributes its `__init__` sets."""
+        made = self._values.method(owner, "__init__")
+        for binding in self._values.all_attribute_bindings(owner) if made is not None else ():
+            if binding.value is not None and self._tree.function(binding.node) is made:
+                if binding.how is Bound.PART:
+                    yield from self._part(binding.value, binding.index, (*calls, call))
+                else:
+                    yield binding.value, (*calls, call)
 
     # -- changes in place ---------------------------------------------------------------------------------
 

@@ -298,7 +298,7 @@ def _subset_in(value: ast.expr) -> ast.expr | None:
                 return value
             case ast.Subscript(slice=ast.Slice() | ast.Compare() | ast.UnaryOp() | ast.BinOp() | ast.Tuple()):
                 return value if _takes_rows(value) else None
-            case ast.Subscript(slice=ast.Name()):
+            case ast.Subscript(slice=ast.Name() | ast.Subscript() | ast.Call()):
                 return value
             case _:
                 return None

@@ -301,6 +301,12 @@ class Values:
             found += self._names.all_bindings(each).get(name, [])
         return found
 
+    def all_attribute_bindings(self, owner: ast.ClassDef) -> list[Binding]:
+        """Every assignment to an attribute of `self` in the class itself."""
+        if self._attributes is None:
+            self._attributes = self._collect_attributes()
+        return [each for bindings in self._attributes.get(owner, {}).values() for each in bindings]
+
     def _collect_attributes(self) -> dict[ast.ClassDef, dict[str, list[Binding]]]:
         found: dict[ast.ClassDef, dict[str, list[Binding]]] = defaultdict(lambda: defaultdict(list))
         for assign in self._tree.all(ast.Assign, ast.AnnAssign):

@@ -50,6 +50,7 @@ def detect(code: Code) -> Iterator[Problem]:
         if part is None or not part.is_held_out or "oracle" in code.name(fit.transformer).lower():
             continue
         yield _problem(code, fit, part, other)
+    yield from _of_unknown_make(code)
     yield from _estimators(code)
 
 
@@ -92,6 +93,29 @@ def _problem(code: Code, fit: Fit, part: Part, other: Fit | None) -> Problem:
         )
     related = [(other.call, "the fit on the train part")] if other is not None else []
     return code.problem(fit.call, message, mend=[mend], related=related)
+
+
+def _of_unknown_make(code: Code) -> Iterator[Problem]:
+    """One object of unknown make that is fitted to what is named train, and fits and transforms what is named test."""
+    known = {each.call for each in code.preprocessing.fits}
+    calls = [each for each in code.method_calls("fit_transform", "fit") if each.args and each not in known]
+    for call in calls:
+        part = _part_by_name(call.args[0])
+        if part is None or not part.is_held_out or call.func.attr == "fit":  # type: ignore[attr-defined]
+            continue
+        subject = code.values.subject(_owner(call))
+        same = [each for each in calls if subject is not None and code.values.subject(_owner(each)) == subject]
+        other = next((each for each in same if _part_by_name(each.args[0]) is Part.TRAIN), None)
+        if other is None or other.lineno > call.lineno or code.tree.function(other) is not code.tree.function(call):
+            continue
+        who = code.name(_owner(call))
+        yield code.problem(
+            call,
+            f"`{who}` was fitted on `{code.name(other.args[0])}` at line {other.lineno} and is fitted anew on "
+            f"`{code.name(call.args[0])}`: the model gets other numbers here than it was trained with.",
+            mend=[code.source.replace(call.func, f"{code.source.of(_owner(call))}.transform")],
+            related=[(other, "the fit on the train part")],
+        )
 
 
 def _estimators(code: Code) -> Iterator[Problem]:

@@ -334,6 +334,8 @@ def _is_script(code: Code) -> bool:
 def _is_entry_point(code: Code) -> bool:
     if _is_script(code):
         return True
+    if any(code.tree.function(each) is None for each in code.method_calls("fit")):
+        return True
     running = (ast.For, ast.While, ast.With)
     return any(isinstance(each, running) for each in code.tree.module.body) or any(
         each.flow.root is None for each in code.training_steps

@@ -36,7 +36,7 @@ https://docs.pytorch.org/docs/stable/generated/torch.argmax.html
 import ast
 from collections.abc import Iterator
 
-from detectors import Change, Code, Kind, Problem, Tier
+from detectors import Change, Code, Kind, Problem, Tier, last_name
 
 TIER = Tier.RISK
 WORDS = ("oftmax|oftmin|argmax|max(",)
@@ -96,7 +96,13 @@ def _over_the_batch(code: Code) -> Iterator[Problem]:
     for call, operand, dim in softmaxes:
         if dim != 0:
             continue
-        why = _batched(code, operand) or _sibling(code, call, operand, softmaxes)
+        why = (
+            _batched(code, operand)
+            or _sibling(code, call, operand, softmaxes)
+            or _judged(code, call)
+            or _is_attention(code, call, operand)
+            or _model_runs_on_batches(code, call)
+        )
         if why is None:
             continue
         yield code.problem(
@@ -175,6 +181,61 @@ def _sibling(
     return None
 
 
+def _judged(code: Code, call: ast.Call) -> str | None:
+    """The loss that takes the classes of this very softmax from dimension 1."""
+    for loss in code.activations.losses:
+        if loss.name in ("nll_loss", "cross_entropy") and code.activations.of(loss.input).node is call:
+            return f"line {loss.call.lineno} takes the loss of it with the classes in dimension 1"
+    return None
+
+
+def _is_attention(code: Code, call: ast.Call, operand: ast.expr) -> str | None:
+    """Scores of queries and keys, or weights of a batched product: dimension 0 is no axis to attend over."""
+    for step in code.provenance.trace(operand):
+        node = step.node
+        if isinstance(node, ast.Call) and code.activations.function_origin(node) == "bmm":
+            return f"`{code.name(node)}` is a batch of products"
+        factors = node.args if isinstance(node, ast.Call) and last_name(node.func) == "matmul" else []
+        factors = [node.right] if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult) else factors
+        if any(_swaps_last(each) for each in factors):
+            return f"line {node.lineno} makes scores of queries and keys"
+    statement = code.tree.statement(call)
+    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name) and statement.value is call:
+        for product in code.method_calls("bmm"):
+            if code.tree.function(product) is code.tree.function(call) and any(
+                isinstance(each, ast.Name) and each.id == statement.targets[0].id for each in product.args
+            ):
+                return f"`{code.name(product)}` is a batch of products"
+    return None
+
+
+def _swaps_last(node: ast.expr) -> bool:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "transpose":
+        return False
+    return {ast.unparse(each) for each in node.args} in ({"-1", "-2"}, {"1", "2"}, {"2", "3"})
+
+
+def _model_runs_on_batches(code: Code, call: ast.Call) -> str | None:
+    """The loop that gives the model of this `forward` the batches of a loader."""
+    function = code.tree.function(call)
+    owner = code.tree.class_of(function) if function is not None else None
+    if (
+        function is None
+        or owner is None
+        or function.name != "forward"
+        or not isinstance(code.tree.statement(call), ast.Return)
+    ):
+        return None
+    for run in code.tree.all(ast.Call):
+        if not run.args or not isinstance(run.func, (ast.Name, ast.Attribute)) or code.origin(run) is not None:
+            continue
+        if isinstance(run.args[0], ast.Name) and code.values.class_held_by(run.func) is owner:
+            steps = code.provenance.trace(run.args[0])
+            if any(isinstance(each.node, ast.Name) and _is_of_loader(code, each.node) for each in steps):
+                return f"line {run.lineno} gives the model the batches of a loader"
+    return None
+
+
 def _model_of(code: Code, operand: ast.expr) -> str | None:
     """The text of what was called for the operand, where that is a model."""
     calls = {each.value for each in code.names.reaching(operand)} if isinstance(operand, ast.Name) else {operand}
@@ -192,17 +253,31 @@ def _predictions(code: Code) -> Iterator[Problem]:
     for call in calls:
         operand = _operand(code, call)
         losses = [each for each in judged if operand is not None and _same(code, each.input, operand)]
-        if operand is None or not losses or not _is_compared(code, call):
+        if operand is None or not _is_compared(code, call):
+            continue
+        if losses:
+            why = f"has its classes in dimension 1 (line {losses[0].call.lineno} takes the loss so)"
+        elif _is_output_for_batch(code, operand):
+            why = "is the model's output for a batch of the loader"
+        else:
             continue
         yield code.problem(
             call,
-            f"`{code.name(operand)}` has its classes in dimension 1 (line {losses[0].call.lineno} takes the "
-            "loss so), but "
-            f"`{code.name(call)}` picks along the batch: this is no class for each example.",
+            f"`{code.name(operand)}` {why}, but `{code.name(call)}` picks along the batch: this is no class for each "
+            "example.",
             mend=[_over_classes(code, call)],
-            related=[(losses[0].call, "the loss of the same output")],
+            related=[(losses[0].call, "the loss of the same output")] if losses else [],
             tier=Tier.BUG,
         )
+
+
+def _is_output_for_batch(code: Code, operand: ast.expr) -> bool:
+    """Whether the expression is what a model gives for a batch of a loader, as it is."""
+    bindings = code.names.reaching(operand) if isinstance(operand, ast.Name) else ()
+    call = bindings[0].value if len(bindings) == 1 and not bindings[0].index else operand
+    if not isinstance(call, ast.Call) or code.kind(call.func) is not Kind.MODEL:
+        return False
+    return _batched(code, call) is not None
 
 
 def _is_argmax(call: ast.Call) -> bool:
