@@ -24,7 +24,7 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(MAKE) test
 
 format: .venv/dev
 	$(BIN)/ruff format .
