@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 from detectors._engine.names import Binding, Names
 from detectors._engine.provenance import Provenance, root_of
@@ -85,6 +86,7 @@ _CROSS_VALIDATION = frozenset(
 )
 
 
+@cache
 def part_named(name: str) -> Part | None:
     """The part a name says it is; weak evidence."""
     words = {each.lower() for each in _WORD.findall(name)}

@@ -52,14 +52,15 @@ https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
 from detectors import Activation, Applied, Change, Code, Loss, Problem, Tier
 
 TIER = Tier.BUG
 WORDS = (
-    "cross_entropy|CrossEntropyLoss|BCE|nll_loss|NLLLoss|kl_div|KLDivLoss|softmax",
-    "oftmax|igmoid|Linear|Conv|linear|logits",
+    "cross_entropy|CrossEntropyLoss|BCE|nll_loss|NLLLoss|kl_div|KLDivLoss|softmax|rossentropy",
+    "oftmax|igmoid|Linear|Conv|linear|logits|Dense",
 )
 _A = Activation
 _TWICE = {
@@ -92,6 +93,8 @@ def detect(code: Code) -> Iterator[Problem]:
         elif applied.activation in _MISSING.get(loss.name, ()):
             yield _missing(code, loss, applied)
     yield from _log_of_softmax(code)
+    if "keras" in code.text:
+        yield from _of_keras(code)
 
 
 def _twice(code: Code, loss: Loss, applied: Applied) -> Problem:
@@ -186,6 +189,70 @@ def _log_of_softmax(code: Code) -> Iterator[Problem]:
             show=[applied.node],
             related=[(applied.node, "the softmax")] if applied.node.lineno != call.lineno else [],
         )
+
+
+_KERAS = re.compile(r"(^|\.)keras\.")
+_KERAS_LOSSES = {
+    "SparseCategoricalCrossentropy": "softmax",
+    "CategoricalCrossentropy": "softmax",
+    "BinaryCrossentropy": "sigmoid",
+    "sparse_categorical_crossentropy": "softmax",
+    "categorical_crossentropy": "softmax",
+    "binary_crossentropy": "sigmoid",
+}
+
+
+def _of_keras(code: Code) -> Iterator[Problem]:
+    """`compile` of a Keras `Sequential` whose last layer and loss do not agree on logits."""
+    for call in code.method_calls("compile"):
+        loss = code.argument(call, "loss", 1)
+        wanted = _keras_loss(code, loss) if loss is not None else None
+        last = _keras_output(code, call.func.value) if wanted is not None else None  # type: ignore[attr-defined]
+        if wanted is None or last is None or loss is None:
+            continue
+        layer, activation = last
+        name, from_logits = wanted
+        if from_logits and activation == _KERAS_LOSSES[name]:
+            harm = f"ends in {activation} (line {layer.lineno}), and `{name}` with `from_logits=True` applies it again"
+        elif not from_logits and activation == "linear":
+            harm = f"ends in raw outputs (line {layer.lineno}), and `{name}` without `from_logits=True` wants probabilities"
+        else:
+            continue
+        model = code.name(call.func.value)  # type: ignore[attr-defined]
+        yield code.problem(call, f"`{model}` {harm}.", related=[(layer, "the last layer")])
+
+
+def _keras_loss(code: Code, loss: ast.expr) -> tuple[str, bool] | None:
+    """The loss's name and whether it takes logits; None where that is not known."""
+    value = code.values.only(loss)
+    if isinstance(value.constant, str):
+        return (value.constant, False) if value.constant in _KERAS_LOSSES else None
+    name = (value.origin or "").rpartition(".")[2]
+    if value.call is None or name not in _KERAS_LOSSES or not _KERAS.search(value.origin or ""):
+        return None
+    told = code.argument(value.call, "from_logits", 0)
+    if told is None:
+        return None if code.may_have(value.call, "from_logits", 0) else (name, False)
+    return (name, told.value) if isinstance(told, ast.Constant) and isinstance(told.value, bool) else None
+
+
+def _keras_output(code: Code, model: ast.expr) -> tuple[ast.Call, str] | None:
+    """The last `Dense` of a `Sequential` written as one list, with its activation."""
+    value = code.values.only(model)
+    if value.call is None or not _KERAS.search(value.origin or "") or not (value.origin or "").endswith(".Sequential"):
+        return None
+    layers = code.values.only(value.call.args[0]).node if value.call.args else None
+    last = layers.elts[-1] if isinstance(layers, ast.List) and layers.elts else None
+    if not isinstance(last, ast.Call) or not (code.origin(last) or "").endswith(".Dense") or _grows(code, model):
+        return None
+    given = code.argument(last, "activation", 1)
+    if given is None:
+        return None if code.may_have(last, "activation", 1) else (last, "linear")
+    return (last, given.value) if isinstance(given, ast.Constant) and isinstance(given.value, str) else None
+
+
+def _grows(code: Code, model: ast.expr) -> bool:
+    return any(code.name(each.func.value) == code.name(model) for each in code.method_calls("add"))  # type: ignore[attr-defined]
 
 
 def _is_log(call: ast.Call) -> bool:

@@ -39,7 +39,7 @@ from collections.abc import Iterator
 from detectors import Code, Function, Kind, Problem, Tier, last_name
 
 TIER = Tier.RISK
-WORDS = ("backward|.fit(|split|Fold|seed", "train|split|Fold|backward|rand")
+WORDS = ("backward|.fit(|train_test_split|random_split|Fold|Shuffle|seed", "train|_split|Fold|backward|rand")
 _SEED = re.compile(r"(^|_)(seed|seeds|rng|randint|random_?state|random_?seed|generator)(_|\d|$)", re.I)
 _SEEDS = re.compile(r"seed|determinis|reproduc|PRNGKey|default_rng|RandomState|fork_rng|Generator$|key_?chain", re.I)
 _MAY_SEED = re.compile(

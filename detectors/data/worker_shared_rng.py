@@ -56,7 +56,8 @@ from collections.abc import Iterator
 from detectors import Code, Function, Problem, Tier
 
 TIER = Tier.BUG
-WORDS = ("__getitem__", "default_rng|RandomState|random.Random|Generator", "DataLoader")
+WORDS = ("__getitem__|worker", "default_rng|RandomState|random.Random|Generator|seed", "DataLoader|worker")
+_SEEDS = ("random.seed", "numpy.random.seed", "torch.manual_seed")
 _GENERATORS = (
     "numpy.random.default_rng",
     "numpy.random.RandomState",
@@ -68,6 +69,7 @@ _GENERATORS = (
 
 def detect(code: Code) -> Iterator[Problem]:
     """Draws in `__getitem__` from a generator made in `__init__`, of data sets that a loader with workers reads."""
+    yield from _one_seed_for_all(code)
     read = {origin: loader for loader in _loaders_with_workers(code) for origin in _data_sets(code, loader)}
     for owner in code.tree.all(ast.ClassDef):
         loader = read.get(f"<local>.{owner.name}")
@@ -83,6 +85,43 @@ def detect(code: Code) -> Iterator[Problem]:
                 related=[(loader, "the loader with workers")],
             )
             break
+
+
+def _one_seed_for_all(code: Code) -> Iterator[Problem]:
+    """A worker's start that seeds one generator with what is the same in all workers, and others with the "
+    "worker's own."""
+    seeds: dict[Function, list[ast.Call]] = {}
+    for call in code.calls(*_SEEDS):
+        function = code.tree.function(call)
+        if function is not None and "worker" in function.name and call.args:
+            seeds.setdefault(function, []).append(call)
+    for function, calls in seeds.items():
+        common = [
+            each for each in calls if isinstance(each.args[0], ast.Name) and _is_parameter(function, each.args[0])
+        ]
+        own = [each for each in calls if _made_from(code, each.args[0], common)]
+        for call in common if own and not any("worker" in ast.unparse(each.args[0]) for each in common) else ():
+            yield code.problem(
+                call,
+                f"`{code.name(call.func)}` gets `{code.name(call.args[0])}`, which is the same everywhere, while "
+                f"`{code.name(own[0].func)}` gets `{code.name(own[0].args[0])}`: the draws of this generator repeat.",
+                mend=[code.source.replace(call.args[0], code.source.of(own[0].args[0]))],
+                related=[(own[0], "the seed that differs")],
+            )
+
+
+def _is_parameter(function: Function, name: ast.Name) -> bool:
+    return any(each.arg == name.id for each in function.args.args)
+
+
+def _made_from(code: Code, seed: ast.expr, common: list[ast.Call]) -> bool:
+    """Whether a seed is computed from the common one and something else."""
+    if not isinstance(seed, ast.Name):
+        return False
+    bindings = code.names.reaching(seed)
+    value = bindings[0].value if len(bindings) == 1 and isinstance(bindings[0].node, ast.Assign) else None
+    names = {each.id for each in ast.walk(value) if isinstance(each, ast.Name)} if value is not None else set()
+    return len(names) > 1 and any(isinstance(each.args[0], ast.Name) and each.args[0].id in names for each in common)
 
 
 def _loaders_with_workers(code: Code) -> Iterator[ast.Call]:
