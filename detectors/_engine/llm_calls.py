@@ -37,7 +37,7 @@ _CLIENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"langchain(_\w+)?\.(\w+\.)*(Chat(?!Prompt|Message|Generation|Result|Session)[A-Z]\w*|init_chat_model|[A-Z]\w*LLM|Ollama|OpenAI"
             r"|AzureOpenAI|Anthropic|HuggingFacePipeline|HuggingFaceEndpoint|Bedrock|VertexAI|LlamaCpp"
             r"|Replicate|Together)"),
-        ("llama_index", r"llama_index\.(\w+\.)*llms\.(\w+\.)*[A-Z]\w*"),
+        ("llama_index", r"llama_index\.llms\.(?!types|base)(\w+\.)*(?!Chat|Message|Completion|LLM)[A-Z]\w*"),
         ("pipeline", r"transformers\.pipeline|transformers\.pipelines\.pipeline"),
     )
 )  # fmt: skip
@@ -89,7 +89,7 @@ _TIMEOUTS = {
         *("timeout", "request_timeout", "default_request_timeout", "config", "client_kwargs", "model_kwargs"),
         *("client", "async_client", "http_client", "http_async_client"),
     ),
-    "llama_index": ("timeout", "request_timeout", "http_client", "client", "additional_kwargs"),
+    "llama_index": ("timeout", "request_timeout", "http_client", "client"),
 }
 _LIMITS = (
     *(

@@ -47,13 +47,17 @@ WORDS = (
     "openai|anthropic|genai|mistralai|cohere|groq|together|litellm|ollama|InferenceClient|bedrock|langchain|llama_index",
 )
 
-_MODEL_OBJECTS = ("langchain", "llama_index")
+_UNLIMITED = (
+    *("ChatOpenAI", "AzureChatOpenAI", "ChatAnthropic", "ChatOllama", "OllamaLLM", "ChatLiteLLM", "ChatTogether"),
+    *("ChatDeepSeek", "ChatXAI", "ChatPerplexity", "ChatGroq"),
+)
+_SHORT = {"Ollama": "30 seconds", "OpenAILike": "60 seconds", "OpenAI": "60 seconds", "AzureOpenAI": "60 seconds"}
 _IN_PROCESS = ("LlamaCpp", "HuggingFacePipeline", "HuggingFaceLLM", "LlamaCPP", "MockLLM", "FakeListLLM", "CustomLLM")
 _DEFAULT = {"openai": "10 minutes", "anthropic": "10 minutes", "groq": "1 minute", "litellm": "100 minutes"}
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Clients without a time limit whose calls have none either; model objects without one; bare calls. One a file."""
+    """Clients without a time limit whose calls have none either; model objects without one; the first bare call."""
     if code.is_test:
         return
     calls = [each for each in code.llm_calls.all if each.is_remote]
@@ -73,9 +77,8 @@ def detect(code: Code) -> Iterator[Problem]:
             or _is_limited(code, client)
         ):
             continue
-        if used or (library in _MODEL_OBJECTS and _is_made_by_application(code, client)):
+        if used or (_waits_long(code, client, library) and _is_kept(code, client)):
             yield _problem(code, client, library, used)
-            return
     for call in calls:
         if call.client is None and not call.may_time_out and not _is_limited(code, call.node):
             yield _problem(code, call.node, call.library, [call])
@@ -83,14 +86,17 @@ def detect(code: Code) -> Iterator[Problem]:
 
 
 def _problem(code: Code, node: ast.Call, library: str, used: list[LlmCall]) -> Problem:
-    default = _DEFAULT.get(library)
+    last = code.name(node.func).rpartition(".")[2]
+    default = _SHORT.get(last) if library == "llama_index" else _DEFAULT.get(library)
     lasts = f"the library waits {default}" if default else "the library's default decides how long it waits"
+    end = ", too short for a slow local model and too long for a user" if library == "llama_index" else ""
     return code.problem(
         node,
         f"`{code.name(node.func)}` has no time limit of yours, and its calls set none: {lasts} before a stuck "
-        "request fails.",
+        f"request fails{end}.",
         mend=[code.source.set_keyword(node, "request_timeout" if library == "llama_index" else "timeout", "30")],
         related=[(used[0].node, "a call of the model")] if used and used[0].node is not node else [],
+        tier=Tier.ADVICE if library == "llama_index" else None,
     )
 
 
@@ -110,7 +116,13 @@ def _is_limited(code: Code, node: ast.Call) -> bool:
     ) or any(word in code.text for word in ("asyncio.timeout", "async_timeout", "with_options(", "asyncio.wait_for"))
 
 
-def _is_made_by_application(code: Code, client: ast.Call) -> bool:
+def _waits_long(code: Code, client: ast.Call, library: str) -> bool:
+    """Whether a model object's own default is no limit, or one that cuts local models off."""
+    last = (code.origin(client) or "").rpartition(".")[2]
+    return last in (_UNLIMITED if library == "langchain" else _SHORT if library == "llama_index" else ())
+
+
+def _is_kept(code: Code, client: ast.Call) -> bool:
     """A model object that is kept or returned: its calls are elsewhere, and set no time limit of their own."""
     statement = code.tree.statement(client)
     return isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Return)) and statement.value is client

@@ -38,7 +38,7 @@ _PATH = re.compile(
     r"|[D-Z]:[\\/]+(?P<d>[\w.-]+)[\\/]|/(?:gpfs\w*|lustre|scratch)/(?P<e>[\w.-]+)/)[^\s<>{}*$%]+$"
 )
 _NOBODY = re.compile(
-    r"(user\w*|you\w*|me|name|username|someone|foo|bar|john|jane|alice|bob|test\w*|example\w*|runner\w*|ubuntu|ec2-user|app\w*"
+    r"(user\w*|agent\w*|sandbox\w*|service\w*|you\w*|me|name|username|someone|foo|bar|john|jane|alice|bob|test\w*|example\w*|runner\w*|ubuntu|ec2-user|app\w*"
     r"|jovyan|vscode|node|docker|root|admin|work\w*|model-server|dev\w*|shared|linuxbrew|path|xxx+|my\w*|sagemaker\w*|vagrant)$",
     re.I,
 )

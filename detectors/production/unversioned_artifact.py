@@ -56,7 +56,9 @@ def detect(code: Code) -> Iterator[Problem]:
     """The last write of a model to a name that is constant in every part, in a file that trains it."""
     if code.is_test or _TRACKERS.search(code.text) or not (code.training_steps or _fits(code)):
         return
+    read = {_constant(code, each.args[0]) for each in code.calls("torch.load") if each.args}
     found = [(call, path) for call in code.calls(*_WRITERS) for path in [_fixed_name(code, call)] if path]
+    found = [(call, path) for call, path in found if path not in read]  # the best state so far, read back at the end
     if not found:
         return
     call, path = found[-1]
