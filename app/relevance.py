@@ -111,8 +111,8 @@ def _texts(file: ChangedFile) -> Iterator[tuple[str, str]]:
 
 
 def _python(text: str, _path: str) -> str:
-    modules = set(_imported(text))
-    for module in sorted(modules):
+    modules = dict.fromkeys(_imported(text))  # in their order: the first one is the reason
+    for module in modules:
         if _is_of_the_field(module, text):
             return f"imports {module}"
     idiom = next((each for each in IDIOMS if each in text), "")

@@ -18,6 +18,10 @@ def train(model, loader, optimizer, criterion):
         optimizer.step()
 """
 BUGGY = TRAINING.replace("        optimizer.zero_grad()\n", "")
+LOOP = 5
+"""The line of BUGGY where the missing call is found."""
+LENGTH = 8
+"""The lines of BUGGY."""
 
 
 def unified(base: str, head: str, path: str = "train.py", context: int = 3) -> str:

@@ -8,7 +8,7 @@ from app.pull_request import ChangedFile, Status
 from app.review import find
 from app.review.find import FileReport, found_in, introduced_in
 from detectors import Analysis, Skipped
-from tests.changes import BUGGY, TRAINING, changed, finding
+from tests.changes import BUGGY, LENGTH, LOOP, TRAINING, changed, finding
 
 
 def rules(report: FileReport) -> list[tuple[str, int]]:
@@ -16,7 +16,7 @@ def rules(report: FileReport) -> list[tuple[str, int]]:
 
 
 def test_deleting_a_call_brings_the_bug() -> None:
-    assert rules(introduced_in(changed(TRAINING, BUGGY), {}, False)) == [("missing-zero-grad", 8)]
+    assert rules(introduced_in(changed(TRAINING, BUGGY), {}, False)) == [("missing-zero-grad", LOOP)]
 
 
 def test_a_bug_that_moved_down_is_not_brought() -> None:
@@ -24,11 +24,11 @@ def test_a_bug_that_moved_down_is_not_brought() -> None:
 
 
 def test_a_whole_file_review_says_what_was_there_before() -> None:
-    assert rules(introduced_in(changed(BUGGY, "import math\n" + BUGGY), {}, True)) == [("missing-zero-grad", 9)]
+    assert rules(introduced_in(changed(BUGGY, "import math\n" + BUGGY), {}, True)) == [("missing-zero-grad", LOOP + 1)]
 
 
 def test_everything_in_an_added_file_is_new() -> None:
-    assert rules(introduced_in(changed("", BUGGY), {}, False)) == [("missing-zero-grad", 8)]
+    assert rules(introduced_in(changed("", BUGGY), {}, False)) == [("missing-zero-grad", LOOP)]
 
 
 def test_a_renamed_file_brings_nothing() -> None:
@@ -54,7 +54,7 @@ def test_where_the_base_cannot_be_parsed_only_added_lines_count() -> None:
     base = f"{BUGGY}def broken(:\n"
 
     assert introduced_in(changed(base, BUGGY), {}, False).findings == ()
-    assert rules(introduced_in(changed(base, BUGGY + other), {}, False)) == [("missing-zero-grad", 16)]
+    assert rules(introduced_in(changed(base, BUGGY + other), {}, False)) == [("missing-zero-grad", LENGTH + LOOP)]
 
 
 def test_a_file_that_was_not_read_says_why() -> None:
@@ -68,7 +68,7 @@ def test_carriage_returns_inside_lines_would_shift_every_line() -> None:
 
     assert report.findings == ()
     assert "carriage returns" in report.skipped[0].reason
-    assert rules(found_in(BUGGY.replace("\n", "\r\n"), "a.py", {})) == [("missing-zero-grad", 8)]
+    assert rules(found_in(BUGGY.replace("\n", "\r\n"), "a.py", {})) == [("missing-zero-grad", LOOP)]
 
 
 def test_a_crash_of_the_analysis_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

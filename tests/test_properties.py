@@ -139,7 +139,7 @@ def test_a_fence_closes_whatever_is_inside(lines: list[str]) -> None:
     assert [token.type for token in after] == ["paragraph_open", "inline", "paragraph_close"]
 
 
-@given(st.lists(st.text(max_size=20)), st.integers(0, 200))
+@given(st.lists(HOSTILE), st.integers(0, 200))
 def test_a_cut_keeps_whole_entries_and_counts_the_rest(texts: list[str], room: int) -> None:
     entries = [Entry(each) for each in texts]
     kept, left = cut(entries, room)

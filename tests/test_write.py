@@ -15,7 +15,7 @@ from app.review.markdown import cell, code_span, fence, prose
 from app.review.options import Options
 from app.review.place import Place
 from app.review.write import Said
-from detectors import Edit, Skipped, Tier
+from detectors import Edit, Skipped, Tier, all_detectors
 from tests.changes import BUGGY, TRAINING, changed, finding
 
 NAME = "0123456789abcdef"
@@ -82,6 +82,13 @@ def test_a_comment_without_a_mended_example_or_code_stays_whole() -> None:
     assert "✅" not in body
 
 
+def test_the_rules_own_example_is_not_passed_off_as_the_authors_lines_mended() -> None:
+    example = next(each.page.good for each in all_detectors() if each.name == "missing-zero-grad")
+
+    assert "✅ As in this example:\n\n```python\nimport torch\n" in write.comment(remark(good=example), Options()).body
+    assert "✅" not in write.comment(remark(bad="same()", good="same()\n"), Options()).body
+
+
 def test_a_suggestion_decides_the_range() -> None:
     comment = write.comment(remark(suggestion=Edit(5, 8, "x")), Options())
 
@@ -112,7 +119,7 @@ def test_a_remark_without_a_place_is_no_comment() -> None:
 
 def test_code_with_fences_and_markers_of_its_own_stays_code() -> None:
     code = f"x = '''\n```\n````\n'''  # {marker('x', 'f' * 16)}"
-    body = write.comment(remark(bad=code, good=code, fingerprint=NAME), Options()).body
+    body = write.comment(remark(bad=code, good=f"y\n{code}", fingerprint=NAME), Options()).body
 
     assert "`````python\n" in body
     assert told(body) == {NAME}
@@ -125,7 +132,7 @@ def test_code_with_fences_and_markers_of_its_own_stays_code() -> None:
         ("`x` is *bold*", "`x` is \\*bold\\*"),
         ("ask @octocat, see #12 and GH-3", "ask @\u200boctocat, see \\#\u200b12 and GH\u200b-3"),
         ("<img src=x>", "&lt;img src=x&gt;"),
-        ("[a](http://b)", "\\[a\\]\\(http:\u200b//b\\)"),
+        ("[a](http://b)", "\\[a\\](http:\u200b//b)"),
         ("www.example.com", "www\u200b.example.com"),
         ("odd ` backquote", "odd \\` backquote"),
         ("two\nlines", "two lines"),

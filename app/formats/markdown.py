@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from app.review.bullets import rule_link, unreviewed
-from app.review.excerpt import excerpt, sentence
+from app.review.excerpt import excerpt, mended, sentence
 from app.review.find import FileReport
 from app.review.markdown import code_span
 from app.review.options import Options
@@ -30,8 +30,8 @@ def _sections(reports: Sequence[FileReport], options: Options) -> Iterator[str]:
 
 def _section(path: str, finding: Finding, options: Options) -> str:
     heading = f"### {code_span(f'{path}:{finding.line}')} {rule_link(finding.rule, options)} · {finding.tier.value}"
-    bad, good = excerpt(finding.bad), excerpt(finding.good)
+    bad, (remedy, good) = excerpt(finding.bad), mended(finding)
     parts = [heading, f"❌ {sentence(finding.message, has_code=bool(bad))}", bad]
     if good:
-        parts += ["✅ The same lines, mended:", good]
+        parts += [f"✅ {remedy}", excerpt(good)]
     return "\n\n".join(part for part in parts if part)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from app.review.excerpt import mended
 from app.review.find import FileReport
 from app.review.tally import counts
 from detectors import Finding, Tier
@@ -48,8 +49,10 @@ def _finding(path: str, finding: Finding, ink: Ink) -> str:
     lines.append(f"  {_visible(finding.message)}")
     if finding.bad.strip():
         lines += ["", *_excerpt("❌", finding.bad, ink, "31")]
-    if finding.good.strip():
-        lines += ["", *_excerpt("✅", finding.good, ink, "32")]
+    remedy, good = mended(finding)
+    if good:
+        note = ["", f"  {ink('2', remedy)}"] if remedy.startswith("As") else []
+        lines += [*note, "", *_excerpt("✅", good, ink, "32")]
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from app.review.bullets import shortened
 from app.review.markdown import fence, prose
+from detectors import Finding, all_detectors
 
 _LONGEST_MESSAGE = 2_000
 _LONGEST_EXCERPT = 4_000
@@ -14,6 +15,18 @@ def sentence(message: str, *, has_code: bool) -> str:
     if has_code and ". " not in message:
         message = message.rstrip(".:") + ":"
     return prose(message)
+
+
+def mended(finding: Finding) -> tuple[str, str]:
+    """What to say above the right code, and the code: the author's lines mended, else the rule's own example.
+
+    Both are empty where there is nothing to show that the wrong code does not show too.
+    """
+    if finding.good.strip() in ("", finding.bad.strip()):
+        return "", ""
+    page = next((each.page for each in all_detectors() if each.name == finding.rule), None)
+    is_example = page is not None and finding.good.strip() == page.good.strip()
+    return ("As in this example:" if is_example else "The same lines, mended:"), finding.good
 
 
 def excerpt(code: str) -> str:

@@ -8,7 +8,7 @@ https://docs.github.com/get-started/writing-on-github/working-with-advanced-form
 import re
 
 _CODE_SPAN = re.compile(r"`([^`\n]+)`")
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$<>&])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$<>&])")
 _REFERENCE = re.compile(r"(?<=[@#])(?=\w)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=GH)(?=-\d)", re.I)
 _BETWEEN = "\u200b"
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]")

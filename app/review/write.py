@@ -14,7 +14,7 @@ from app.pull_request import Side
 from app.review.budget import Remark, Shares
 from app.review.bullets import Entry, cut, grouped, listed, rule_link, shortened, unreviewed
 from app.review.comment import Annotation, Comment, Conclusion, Review
-from app.review.excerpt import excerpt, sentence
+from app.review.excerpt import excerpt, mended, sentence
 from app.review.fingerprint import marker, review_marker
 from app.review.markdown import cell, code_span, fence, prose
 from app.review.options import Options
@@ -81,10 +81,12 @@ def comment(remark: Remark, options: Options) -> Comment:
 def comment_body(finding: Finding, fingerprint: str, options: Options, place: Place, suggestion: Edit | None) -> str:
     """The Markdown of a comment: what the author's lines do, the same lines mended, how to silence it."""
     is_elsewhere = place.side is Side.LEFT or not _covers(place, finding.line, suggestion)
+    remedy, good = mended(finding)
     return _TEMPLATES.get_template("comment.md.j2").render(
         message=sentence(finding.message, has_code=bool(finding.bad)),
         bad=excerpt(finding.bad),
-        good=excerpt(finding.good),
+        remedy=remedy,
+        good=excerpt(good),
         line=finding.line if is_elsewhere else None,
         suggestion=None if suggestion is None else fence(suggestion.text or "", "suggestion"),
         rule=finding.rule,
