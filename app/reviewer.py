@@ -40,6 +40,8 @@ class Reviewer:
         self._analysts = analysts
         self._github: GitHub | None = None
         self._troubles = Counter[int]()
+        self.app_name = ""
+        """What GitHub calls our App; known once the credentials were checked."""
 
     async def close(self) -> None:
         """Close the connections to GitHub."""
@@ -86,9 +88,10 @@ class Reviewer:
     async def check_credentials(self) -> str:
         """Why GitHub would not take our credentials, in plain words; empty when it does."""
         try:
-            await self._connected().as_app("GET", "/app")
+            answer = await self._connected().as_app("GET", "/app")
         except (RetryLater, GiveUp, Refused) as error:
             return str(error)
+        self.app_name = str(answer.json().get("name") or "")
         return ""
 
     def _reviewing(self, github: GitHub) -> Reviewing:

@@ -42,6 +42,9 @@ log = structlog.get_logger("mlstaff.serve")
 class Reviews(Does, Protocol):
     """What a worker and the web server need of a reviewer."""
 
+    app_name: str
+    """What GitHub calls the App; empty until the credentials were checked."""
+
     async def check_credentials(self) -> str:
         """Empty when GitHub takes them, else what is wrong."""
 
@@ -193,7 +196,7 @@ async def _answer(
     url = _store_url(settings)
     async with Store(url) as store, _jobs(settings, store, url) as jobs, Analysts(settings) as analysts:
         reviewer = make_reviewer(settings, store, analysts)
-        credentials = Credentials(reviewer.check_credentials)
+        credentials = Credentials(reviewer.check_credentials, lambda: reviewer.app_name)
         config = uvicorn.Config(
             create_app(Site(settings, store, jobs, credentials, analysts)),
             log_config=None,

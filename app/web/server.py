@@ -32,10 +32,18 @@ log = structlog.get_logger("mlstaff.web")
 class Credentials:
     """Whether GitHub takes our credentials, asked in the background so that no request waits for the answer."""
 
-    def __init__(self, check: Callable[[], Awaitable[str]]) -> None:
+    NOT_CHECKED = "not checked yet"
+
+    def __init__(self, check: Callable[[], Awaitable[str]], name: Callable[[], str]) -> None:
         self._check = check
-        self.problem = "not checked yet"
+        self._name = name
+        self.problem = self.NOT_CHECKED
         """Empty when they are usable, else what is wrong, in words for the operator."""
+
+    @property
+    def app_name(self) -> str:
+        """What GitHub calls the App; empty while it is not known."""
+        return self._name()
 
     async def watch(self) -> None:
         """Asks now and then, until cancelled; more often while they are not usable."""
