@@ -12,7 +12,22 @@ _SCALING = frozenset(
     ["div", "div_", "mul", "mul_", "true_divide", "sum", "nansum", "divide", "multiply", "einsum", "dot", "scale_loss"]
 )
 _PLAIN = frozenset(
-    ["mean", "to", "cuda", "cpu", "float", "squeeze", "view", "reshape", "scale", "clone", "contiguous", "half", "nanmean", "detach"]
+    [
+        "mean",
+        "to",
+        "cuda",
+        "cpu",
+        "float",
+        "squeeze",
+        "view",
+        "reshape",
+        "scale",
+        "clone",
+        "contiguous",
+        "half",
+        "nanmean",
+        "detach",
+    ]
 )
 
 
@@ -94,4 +109,3 @@ class Losses:
 
     def _runs_model(self, call: ast.Call) -> bool:
         return any(True for _ in self._actions.of(call))
-

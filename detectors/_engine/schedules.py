@@ -65,7 +65,7 @@ class Schedules:
 
     def of(self, scheduler: ast.expr | None) -> Schedule | None:
         """The schedule an expression holds; None where it is not exactly one of a known library."""
-        known = [each for each in self._values.of(scheduler)]
+        known = self._values.of(scheduler)
         if len(known) != 1 or known[0].call is None or known[0].kind is not Kind.SCHEDULER or not known[0].origin:
             return None
         call, origin = known[0].call, known[0].origin

@@ -70,13 +70,18 @@ class Update:
         return event.act is Act.STEP and event.subject == self.step.subject
 
     def clears(self, event: Event) -> bool:
-        """Whether the event clears this optimizer's gradients for certain: by name, or all those of the only optimizer."""
+        """Whether the event clears this optimizer's gradients for certain: by name, or all those of the "
+        "only optimizer."""
         if event.act is not Act.ZERO_GRAD or isinstance(event.node, ast.stmt):
             return False
         if event.subject == self.step.subject:
             return event.subject is not None
         stepped = {each.subject for each in self.flow.of(Act.STEP)}
         return len(stepped) == 1 and event.subject is not None and event.node is not self.step.node
+
+    def steps_or_clears(self, event: Event) -> bool:
+        """Whether the event uses up these gradients for certain."""
+        return self.is_step(event) or self.clears(event)
 
     def may_clear(self, event: Event) -> bool:
         """Whether the event clears these gradients, or may."""

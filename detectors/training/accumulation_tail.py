@@ -60,7 +60,8 @@ def detect(code: Code) -> Iterator[Problem]:
             every = code.source.of(interval.every)
             yield code.problem(
                 test,
-                f"When `{code.name(_batches(update.loop))}` has no multiple of `{every}` batches, the last ones of each "
+                f"When `{code.name(_batches(update.loop))}` has no multiple of `{every}` batches, the last "
+                "ones of each "
                 f"epoch are back-propagated and never stepped by `{code.name(update.step.target)}`.",
                 mend=_or_at_the_end(code, update.loop, interval) if guard.holds and test is interval.test else [],
                 show=[update.step.node],
@@ -106,9 +107,7 @@ def _is_stepped_after(update: Update, backward: Event) -> bool:
     def leaves(event: Event) -> bool:
         return event in others or (event in opaque and loop not in event.loops)
 
-    return update.flow.reaches(
-        backward, leaves, avoiding=lambda event: event is update.step or (event is backward)
-    )
+    return update.flow.reaches(backward, leaves, avoiding=lambda event: event is update.step or (event is backward))
 
 
 def _is_repeated(update: Update) -> bool:

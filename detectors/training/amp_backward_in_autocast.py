@@ -67,9 +67,9 @@ def _autocast(event: Event) -> ast.AST | None:
 def _is_off(code: Code, region: ast.AST) -> bool:
     calls = [region] if isinstance(region, ast.Call) else [each.call for each in code.values.of(region)]
     for call in calls:
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
-            if code.kind(call.func.value) in (Kind.ACCELERATOR, Kind.ENGINE):
-                return True  # a framework's own region goes with the framework's own backward
+        func = call.func if isinstance(call, ast.Call) else None
+        if isinstance(func, ast.Attribute) and code.kind(func.value) in (Kind.ACCELERATOR, Kind.ENGINE):
+            return True  # a framework's own region goes with the framework's own backward
         given = [each.value for each in call.keywords if each.arg == "enabled"] if isinstance(call, ast.Call) else []
         if any(isinstance(each, ast.Constant) and not each.value for each in given):
             return True

@@ -1,7 +1,8 @@
 """Gradients are clipped while they are scaled
 
-Between `scaler.scale(loss).backward()` and `scaler.unscale_(optimizer)` the gradients are multiplied by the scale, often
-65,536. Clipping them to a norm of 1 there cuts every gradient to next to nothing, by a factor that changes with the scale.
+Between `scaler.scale(loss).backward()` and `scaler.unscale_(optimizer)` the gradients are multiplied by the scale,
+often 65,536. Clipping them to a norm of 1 there cuts every gradient to next to nothing, by a factor that changes
+with the scale.
 
 ❌
 ```python
@@ -62,7 +63,8 @@ def detect(code: Code) -> Iterator[Problem]:
                 same = code.tree.function(clip.node) is code.tree.function(step.node)
                 yield code.problem(
                     clip.node,
-                    f"The gradients are still multiplied by the scale of `{scaler}` when `{code.name(_function(clip))}` "
+                    f"The gradients are still multiplied by the scale of `{scaler}` when "
+                    f"`{code.name(_function(clip))}` "
                     f"clips them: call `{unscale}` first.",
                     fix=[code.source.insert_before(code.tree.statement(clip.node), unscale)] if same else [],
                     show=[backward.node],

@@ -1,7 +1,7 @@
 """The gradient scaler is never updated
 
-`scaler.step()` skips the step when gradients overflow, and `scaler.update()` then lowers the scale. Without it the scale
-stays where it is: after the first overflow every step is skipped, and calling `unscale_` twice raises.
+`scaler.step()` skips the step when gradients overflow, and `scaler.update()` then lowers the scale. Without it the
+scale stays where it is: after the first overflow every step is skipped, and calling `unscale_` twice raises.
 
 ❌
 ```python
@@ -58,7 +58,8 @@ def detect(code: Code) -> Iterator[Problem]:
             name = code.name(scaler)
             yield code.problem(
                 step.node,
-                f"Nothing calls `{name}.update()` after `{code.source.of(step.node)}`: the scale never changes, and after "
+                f"Nothing calls `{name}.update()` after `{code.source.of(step.node)}`: the scale never "
+                "changes, and after "
                 f"one overflow every further step of `{code.name(step.node.args[0])}` is skipped.",
                 fix=[code.source.insert_after(_last_step(code, flow, step), f"{name}.update()")],
             )
@@ -76,7 +77,11 @@ def _may_be_updated(code: Code, flow: Flow, step: Event) -> bool:
     if any(each.may_touch(step.subject) and not _is_its_own(code, each) for each in flow.events):
         return True
     owner = code.tree.enclosing(step.node, ast.ClassDef)
-    return isinstance(step.target, ast.Attribute) and owner is not None and any(base.rpartition(".")[2] not in _OPEN for base in code.values.bases(owner))
+    return (
+        isinstance(step.target, ast.Attribute)
+        and owner is not None
+        and any(base.rpartition(".")[2] not in _OPEN for base in code.values.bases(owner))
+    )
 
 
 def _is_its_own(code: Code, event: Event) -> bool:

@@ -64,7 +64,8 @@ def _reaches(update: Update, backward: Event) -> bool:
         backward,
         update.step,
         avoiding=lambda event: (
-            update.may_clear(event) or event.act in (Act.UNSCALE, Act.SCALER_STEP) and event.node is not update.step.node
+            update.may_clear(event)
+            or (event.act in (Act.UNSCALE, Act.SCALER_STEP) and event.node is not update.step.node)
         ),
     )
 
@@ -81,7 +82,8 @@ def _unscaled(code: Code, update: Update, plain: list[Event], scaled: list[Event
         name = code.name(scaler)
         yield code.problem(
             backward.node,
-            f"`{code.name(target)}` is back-propagated unscaled, but `{name}.step` at line {update.step.line} divides its "
+            f"`{code.name(target)}` is back-propagated unscaled, but `{name}.step` at line "
+            f"{update.step.line} divides its "
             f"gradients by the scale: the step comes out thousands of times too small.",
             fix=[code.source.replace(target, f"{name}.scale({code.source.of(target).strip('()')})")]
             if same and code.source.of(target).isidentifier()

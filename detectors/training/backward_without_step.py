@@ -72,7 +72,8 @@ def detect(code: Code) -> Iterator[Problem]:
                 same = code.tree.function(clear.node) is code.tree.function(backward.node)
                 yield code.problem(
                     backward.node,
-                    f"The gradients of `{code.name(backward.node)}` are cleared at line {clear.line} and never applied: "
+                    f"The gradients of `{code.name(backward.node)}` are cleared at line {clear.line} and "
+                    "never applied: "
                     f"nothing here steps `{name}`, so the weights stay as they are.",
                     mend=[code.source.insert_after(statement, f"{name}.step()")] if same else [],
                     related=[(clear.node, "clears the gradients"), (loop, "the loop")],

@@ -40,7 +40,7 @@ _OLD = ("torch.cuda.amp.autocast", "torch.cuda.amp.GradScaler")
 def detect(code: Code) -> Iterator[Problem]:
     """The first use in a file; the fix mends all of them."""
     uses = [call for call in code.calls(*_OLD) if not _is_fallback(code, call)]
-    if not uses:
+    if not uses or code.is_test:
         return
     first = uses[0]
     origin = code.origin(first) or ""

@@ -1,7 +1,7 @@
 """Training in float16 without a gradient scaler
 
-Gradients below 6e-8 are zero in float16, and in most networks many are. Without a scaler they vanish: the loss stalls, or
-turns to NaN. bfloat16 has the range of float32 and needs none.
+Gradients below 6e-8 are zero in float16, and in most networks many are. Without a scaler they vanish: the loss
+stalls, or turns to NaN. bfloat16 has the range of float32 and needs none.
 
 ❌
 ```python
@@ -49,7 +49,9 @@ def detect(code: Code) -> Iterator[Problem]:
     if code.is_test or _SCALES.search(code.text):
         return
     for update in code.updates:
-        if code.kind(update.step.target) is not Kind.OPTIMIZER or not any(map(code.precision.is_plain, update.backwards)):
+        if code.kind(update.step.target) is not Kind.OPTIMIZER or not any(
+            map(code.precision.is_plain, update.backwards)
+        ):
             continue
         for region in update.of(Act.ENTER):
             if (Region.AUTOCAST, region.node) in region.regions and isinstance(region.node, ast.expr):

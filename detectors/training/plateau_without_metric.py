@@ -1,7 +1,7 @@
 """A plateau scheduler that does not see its metric
 
-`ReduceLROnPlateau` compares the value given to `step()` with the best so far. Without a value it raises; with `mode="min"`
-and a score, or `mode="max"` and a loss, it cuts the learning rate while the model improves.
+`ReduceLROnPlateau` compares the value given to `step()` with the best so far. Without a value it raises; with
+`mode="min"` and a score, or `mode="max"` and a loss, it cuts the learning rate while the model improves.
 
 ❌
 ```python
@@ -39,10 +39,13 @@ WORDS = ("ReduceLROnPlateau", "step")
 
 _PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 _HIGHER_IS_BETTER = re.compile(
-    r"(^|_)(acc|accuracy|f1|f1_score|auc|auroc|roc_auc|map|m_?iou|iou|dice|bleu|rouge|precision|recall|psnr|ssim|ndcg|mrr)(_|\d|$)",
+    r"(^|_)(acc|accuracy|f1|f1_score|auc|auroc|roc_auc|map|m_?iou|iou|dice|bleu|rouge|precision|recall|psnr|ssim|ndcg|mrr)"
+    r"(_|\d|$)",
     re.I,
 )
-_LOWER_IS_BETTER = re.compile(r"(^|_)(loss|losses|error|err|mse|rmse|mae|perplexity|ppl|wer|cer|nll|fid)(_|\d|$)|Loss$", re.I)
+_LOWER_IS_BETTER = re.compile(
+    r"(^|_)(loss|losses|error|err|mse|rmse|mae|perplexity|ppl|wer|cer|nll|fid)(_|\d|$)|Loss$", re.I
+)
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -95,7 +98,11 @@ def _holds_the_only_one(code: Code, node: ast.expr) -> bool:
 
 def _with_mode(code: Code, call: ast.Call, mode: str) -> Change:
     given = code.argument(call, "mode", 1)
-    return code.source.replace(given, f'"{mode}"') if given is not None else code.source.set_keyword(call, "mode", f'"{mode}"')
+    return (
+        code.source.replace(given, f'"{mode}"')
+        if given is not None
+        else code.source.set_keyword(call, "mode", f'"{mode}"')
+    )
 
 
 def _mode(code: Code, call: ast.Call) -> str | None:
@@ -109,7 +116,9 @@ def _direction(metric: ast.expr) -> str | None:
     """Which mode fits the metric, by its name; None for arithmetic and names that do not say."""
     if isinstance(metric, ast.Subscript) and isinstance(metric.slice, ast.Constant):
         name = str(metric.slice.value)
-    elif isinstance(metric, ast.Call) and isinstance(metric.func, ast.Attribute) and metric.func.attr in ("item", "mean"):
+    elif (
+        isinstance(metric, ast.Call) and isinstance(metric.func, ast.Attribute) and metric.func.attr in ("item", "mean")
+    ):
         return _direction(metric.func.value)
     elif isinstance(metric, (ast.Name, ast.Attribute)):
         name = last_name(metric)
@@ -123,8 +132,9 @@ def _direction(metric: ast.expr) -> str | None:
 
 def _last_batch(code: Code, call: ast.Call, metric: ast.expr | None) -> Iterator[Problem]:
     """A metric that is the back-propagated loss of whichever training batch came last."""
-    if not isinstance(metric, ast.Name):
+    if not isinstance(metric, ast.Name) or not isinstance(call.func, ast.Attribute):
         return
+    scheduler = call.func.value
     for update in code.updates:
         if update.loop is None or update.loop in code.tree.loops(call):
             continue
@@ -134,12 +144,14 @@ def _last_batch(code: Code, call: ast.Call, metric: ast.expr | None) -> Iterator
             continue
         bound = code.names.reaching(metric)
         lost = [each.target for each in update.backwards if isinstance(each.target, ast.Name)]
-        if bound and all(code.tree.inside(each.node, update.loop) for each in bound) and any(
-            set(code.names.reaching(each)) & set(bound) for each in lost
+        if (
+            bound
+            and all(code.tree.inside(each.node, update.loop) for each in bound)
+            and any(set(code.names.reaching(each)) & set(bound) for each in lost)
         ):
             yield code.problem(
                 call,
-                f"`{metric.id}` is the loss of the epoch's last training batch: `{code.name(call.func.value)}` judges "  # type: ignore[attr-defined]
+                f"`{metric.id}` is the loss of the epoch's last training batch: `{code.name(scheduler)}` judges "
                 f"the whole epoch by it. Give it a validation metric or the mean over the epoch.",
                 good=f"{code.name(call.func)}(val_loss)",
                 related=[(update.loop, "the loop over batches")],

@@ -55,7 +55,8 @@ def detect(code: Code) -> Iterator[Problem]:
             scheduler, step = code.tree.statement(event.node), code.tree.statement(update.step.node)
             yield code.problem(
                 event.node,
-                f"`{code.name(event.target)}` moves the learning rate on before `{code.name(update.step.target)}` steps "
+                f"`{code.name(event.target)}` moves the learning rate on before "
+                f"`{code.name(update.step.target)}` steps "
                 f"at line {update.step.line}: the schedule's first value is never used.",
                 fix=code.source.move_after(scheduler, step),
                 show=[update.step.node],

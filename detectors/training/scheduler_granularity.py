@@ -107,7 +107,7 @@ def _is_over_in_an_epoch(code: Code, schedule: Schedule, epochs: int | None) -> 
         rate = 0.1 if gamma is None and not code.may_have(schedule.call, "gamma", 2) else gamma
         if not size or rate is None or not 0 < rate < 1:
             return False
-        return rate ** (_BATCHES / size) < _NOTHING_LEFT
+        return bool(rate ** (_BATCHES / size) < _NOTHING_LEFT)
     if schedule.name == "MultiStepLR" and isinstance(schedule.horizon, (ast.List, ast.Tuple)):
         milestones = [code.schedules.number(each) for each in schedule.horizon.elts]
         known = [each for each in milestones if each is not None]
@@ -137,7 +137,8 @@ def _left_to_lightning(code: Code) -> Iterator[Problem]:
                 if schedule is not None and code.schedules.counted_in(schedule) is Unit.STEP:
                     yield code.problem(
                         holder,
-                        f"Lightning steps `{code.name(holder)}` once an epoch, but its horizon counts batches: after the "
+                        f"Lightning steps `{code.name(holder)}` once an epoch, but its horizon counts "
+                        "batches: after the "
                         f'last epoch it is still near its start. Return it with `"interval": "step"`.',
                         good=f'return {{\n    "optimizer": optimizer,\n    "lr_scheduler": {{"scheduler": '
                         f'{code.name(holder)}, "interval": "step"}},\n}}',

@@ -60,7 +60,8 @@ def detect(code: Code) -> Iterator[Problem]:
             in_reach = code.tree.function(found[1].every) is code.tree.function(loss)
             yield code.problem(
                 backward.node,
-                f"`{code.name(update.step.target)}` steps every `{every}` batches with the sum of their gradients, since "
+                f"`{code.name(update.step.target)}` steps every `{every}` batches with the sum of their "
+                "gradients, since "
                 f"`{text}` is not divided by `{every}`: each step is that many times too large.",
                 fix=[code.source.replace(loss, f"({divided})" if is_operand else divided)] if in_reach else [],
                 related=[(update.step.node, "the step")],

@@ -47,7 +47,7 @@ def detect(code: Code) -> Iterator[Problem]:
             found = code.intervals.between(backward, update.step)
             if found is None or not update.leads_to(backward, backward, avoiding=update.is_step):
                 continue
-            if update.leads_to(backward, backward, avoiding=lambda event: update.is_step(event) or update.clears(event)):
+            if update.leads_to(backward, backward, avoiding=update.steps_or_clears):
                 continue
             clears = [each for each in update.events if update.clears(each) and update.leads_to(backward, each)]
             clear = next((each for each in clears if update.is_before(each, backward)), clears[0] if clears else None)
