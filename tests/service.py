@@ -27,7 +27,7 @@ from app.store import Store
 from app.webhook import signature_of
 
 SECRET = "it is a secret to everybody"
-PATIENCE = 40.0
+PATIENCE = 120.0
 
 HELD, FAILING, LIMITED, HOPELESS, ONCE_LIMITED = 200, 300, 400, 500, 600
 """Numbers of pull requests at which the stand-in waits for `let_go`, fails, is limited for an hour, gives up, or

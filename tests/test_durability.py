@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.service import HELD, LIMITED, Service, running, valkey, wait
+from tests.service import HELD, LIMITED, PATIENCE, Service, running, valkey, wait
 
 
 def children(process: int) -> Iterator[int]:
@@ -49,7 +49,7 @@ def test_a_worker_killed_in_a_job_and_valkey_killed_too_lose_nothing(tmp_path: P
         service.push(HELD, delivery="held")
         service.push(LIMITED, delivery="limited")
         wait(lambda: service.asked("begun", number=HELD), service)
-        wait(lambda: service.asked("begun", number=LIMITED), service)
+        wait(lambda: any(line["event"] == "put back" for line in service.lines()), service)
         (begun,) = service.asked("begun", number=HELD)
         os.kill(int(str(begun["process"])), signal.SIGKILL)
         service.push(HELD, delivery="during")
@@ -80,7 +80,7 @@ def test_parts_that_are_stopped_finish_what_they_are_at(tmp_path: Path) -> None:
         service.processes["worker"].terminate()
         service.push(1)
         service.let_go(HELD)
-        assert service.processes.pop("worker").wait(timeout=30) == 0
+        assert service.processes.pop("worker").wait(timeout=PATIENCE) == 0
         assert len(service.asked(number=HELD)) == 1
         assert not service.asked(number=1)
 
@@ -88,7 +88,7 @@ def test_parts_that_are_stopped_finish_what_they_are_at(tmp_path: Path) -> None:
         wait(lambda: service.asked(number=1), service)
         assert is_done(service, HELD, "held")
         service.processes["web"].terminate()
-        assert service.processes.pop("web").wait(timeout=30) == 0
+        assert service.processes.pop("web").wait(timeout=PATIENCE) == 0
 
 
 def test_a_data_folder_is_not_shared_and_a_second_server_says_why(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_data_folder_is_not_shared_and_a_second_server_says_why(tmp_path: Path
         second = Service(tmp_path, service.environment)
         with contextlib.suppress(AssertionError):
             second.start("serve-2")
-        assert second.processes["serve-2"].wait(timeout=30) == 1
+        assert second.processes["serve-2"].wait(timeout=PATIENCE) == 1
         assert "another mlstaff uses the data folder" in second.log("serve-2").read_text()
         assert service.push(1).status_code == 202
         wait(lambda: service.asked(number=1), service)

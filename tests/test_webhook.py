@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.events import (
@@ -226,6 +226,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["pull_request", "issue_comment", "check_run", "merge_group", "ping"]),
     st.binary() | json_values.map(lambda value: json.dumps(value).encode()),
