@@ -28,7 +28,8 @@ from app.jobs import GRACE_SECONDS, Jobs
 from app.reviewer import Reviewer
 from app.settings import Settings
 from app.store import Store, Unavailable
-from app.web.server import Credentials, Site, create_app
+from app.web.server import create_app
+from app.web.site import Credentials, Site
 from app.work import Does
 
 REPORT_SECONDS = 2.0

@@ -14,7 +14,7 @@ from app.review.markdown import prose
 from app.web import forms, highlight, markdown
 from app.web.playground import EXAMPLE, Busy, example, reviewed
 from app.web.review_view import Shown
-from app.web.server import Site
+from app.web.site import Site
 from app.web.standing import standing
 from app.web.templates import MARK, STYLE, TEMPLATES
 from detectors import Detector, all_detectors

@@ -8,7 +8,7 @@ import structlog
 from app.analysts import AnalysisFailed
 from app.playground import Kind, Submission
 from app.web.review_view import Shown, shown
-from app.web.server import Site
+from app.web.site import Site
 from app.web.templates import FOLDER
 
 MOST_AT_ONCE = 4

@@ -5,7 +5,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from app.store import Unavailable
-from app.web.server import Site
+from app.web.site import Site
 
 Mood = Literal["good", "waiting", "bad"]
 
