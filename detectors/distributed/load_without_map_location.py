@@ -39,6 +39,7 @@ _KEY = re.compile(
     r"(^|_)(model|net|network|weights?|params|state_?dict|encoder|decoder|generator|discriminator)(_|$)|[a-z]net$", re.I
 )
 _CHECKPOINT = re.compile(r"(^|_)(checkpoint|ckpt|state_?dict|weights)(_|$)", re.I)
+_LOADS = re.compile(r"load.*(state|checkpoint|ckpt|model|weights)", re.I)
 _TRAINS = re.compile(r"^(train|fit|run)(_|$)|_train$|^backward$|train_one|train_epoch|fit_one|one_epoch")
 _DEVICE = re.compile(r"cuda|device|gpu", re.I)
 _BUFFER = re.compile(r"BytesIO|buff?er|stream|(^|\W)io\.", re.I)
@@ -79,6 +80,9 @@ def _reason(code: Code) -> str:
     constants = {each.value for each in code.tree.all(ast.Constant) if isinstance(each.value, str)}
     if not code.tensors.uses_gpu and ("cpu" in constants or not _DEVICE.search(code.text)):
         return ": weights saved from a GPU need that GPU here, though nothing in this file computes on one"
+    moves = code.method_calls("to", "cuda")
+    if any(not each.args or _DEVICE.search(ast.unparse(each.args[0])) for each in moves):
+        return ", whatever device this code runs on: where that GPU is missing the load fails"
     return ""
 
 
@@ -91,12 +95,12 @@ def _saved_here(code: Code, call: ast.Call) -> bool:
     """Whether the same run saved the file, so that it comes back to where it was: the load follows a save or a
     training loop in its function, or reads a path of the object that another method writes."""
     function, path = code.tree.function(call), call.args[0]
-    for save in code.calls("torch.save"):
-        if len(save.args) < 2 or save.lineno >= call.lineno or code.tree.function(save) is not function:
-            own = isinstance(path, (ast.Attribute, ast.Constant)) and len(save.args) > 1
-            if not own or ast.dump(save.args[1]) != ast.dump(path):
-                continue
-        return True
+    for save in (each for each in code.calls("torch.save") if len(each.args) > 1):
+        is_same = ast.dump(save.args[1]) == ast.dump(path)
+        if is_same and isinstance(path, (ast.Attribute, ast.Constant)):
+            return True
+        if save.lineno < call.lineno and code.tree.function(save) is function and (is_same or function is not None):
+            return True
     if code.ranks.wraps or code.ranks.groups:
         return False
     earlier = (
@@ -135,6 +139,9 @@ def _is_weights(code: Code, call: ast.Call, target: ast.expr | None) -> bool:
             return True
         if isinstance(above, ast.stmt):
             break
+    function = code.tree.function(call)
+    if isinstance(code.tree.parents[call], ast.Return):
+        return function is not None and bool(_LOADS.search(function.name))
     if not isinstance(target, ast.Name):
         return isinstance(target, ast.Attribute) and bool(_CHECKPOINT.search(target.attr))
     uses = [each for each in code.tree.all(ast.Name) if each.id == target.id and isinstance(each.ctx, ast.Load)]

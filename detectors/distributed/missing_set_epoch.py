@@ -9,8 +9,8 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 sampler = DistributedSampler(dataset)
 loader = DataLoader(dataset, batch_size=32, sampler=sampler)
-for epoch in range(10):
-    for images, labels in loader:  # ❌
+for epoch in range(10):  # ❌
+    for images, labels in loader:
         loss = criterion(model(images), labels)
         optimizer.zero_grad()
         loss.backward()
@@ -108,16 +108,15 @@ def _consumed(code: Code, samplers: list[ast.Call]) -> Iterator[tuple[ast.stmt, 
                 sampler = _sampler_of(code, inner.iter, samplers) if not isinstance(inner, ast.While) else None
                 if sampler is None or code.tree.inside(sampler, outer):
                     continue
-                statement = _under(code, outer, [inner, *event.calls])
-                if statement is not None and statement not in seen:
-                    seen.add(statement)
-                    yield statement, outer, sampler
+                if outer not in seen:
+                    seen.add(outer)
+                    yield outer, outer, sampler
     for call in code.tree.all(ast.Call):
         if not _TRAINS.search(last_name(call.func)) or code.values.callee(call) is not None:
             continue
         epochs = next((each for each in code.tree.loops(call) if _counts_epochs(each)), None)
         statement = code.tree.statement(call)
-        if epochs is None or statement in seen:
+        if epochs is None or statement in seen or epochs in seen:
             continue
         for argument in (*call.args, *(each.value for each in call.keywords)):
             if isinstance(argument, (ast.Name, ast.Attribute)) and (found := _sampler_of(code, argument, samplers)):
@@ -130,14 +129,6 @@ def _counts_epochs(loop: Loop) -> bool:
     return "epoch" in ast.unparse(loop.test if isinstance(loop, ast.While) else loop.target).lower()
 
 
-def _under(code: Code, loop: Loop, nodes: list[ast.AST]) -> ast.stmt | None:
-    """The node's statement in the loop, where one of them is in the loop's own function."""
-    for node in nodes:
-        if code.tree.inside(node, loop) and node is not loop:
-            return code.tree.statement(node)
-    return None
-
-
 def _made_each_epoch(code: Code, samplers: list[ast.Call]) -> Iterator[Problem]:
     """Samplers made anew in each epoch: every one of them starts at epoch 0."""
     for sampler in samplers:
@@ -148,6 +139,7 @@ def _made_each_epoch(code: Code, samplers: list[ast.Call]) -> Iterator[Problem]:
 
 
 def _problem(code: Code, statement: ast.stmt, epochs: Loop, sampler: ast.Call) -> Problem:
+    found = statement
     made = code.tree.statement(sampler)
     target = made.targets[0] if isinstance(made, ast.Assign) else getattr(made, "target", None)
     held = made.value is sampler if isinstance(made, (ast.Assign, ast.AnnAssign)) else False
@@ -158,16 +150,23 @@ def _problem(code: Code, statement: ast.stmt, epochs: Loop, sampler: ast.Call) -
     if statement is made and name and counter:
         fix = [code.source.insert_after(made, f"{name}.set_epoch({counter})")]
     elif same and name and counter:
-        indent = code.source.indent(statement.lineno)
-        maybe = code.tree.block(made) is not code.tree.block(statement) and isinstance(code.tree.parents[made], ast.If)
+        statement = statement.body[0] if statement is epochs else statement
+        indent = " " * statement.col_offset
+        maybe = isinstance(code.tree.parents[made], ast.If)
         call = f"{name}.set_epoch({counter})"
         fix = [code.source.insert_before(statement, f"if {name} is not None:\n{indent}    {call}" if maybe else call)]
-    elif counter and isinstance(statement, ast.For) and isinstance(statement.iter, ast.Name):
-        fix = [code.source.insert_before(statement, f"{statement.iter.id}.sampler.set_epoch({counter})")]
+    elif counter and statement is epochs and (loader := _iterated(epochs)):
+        fix = [code.source.insert_before(epochs.body[0], f"{loader}.sampler.set_epoch({counter})")]
     what = f"`{name}`" if name else "The loader's `DistributedSampler`"
     return code.problem(
-        statement,
+        found,
         f"{what} shuffles in the same order in every epoch of this loop: nothing calls its `set_epoch`.",
         fix=fix,
         related=[(sampler, "the sampler"), (epochs, "the epochs")],
     )
+
+
+def _iterated(epochs: Loop) -> str:
+    """The name of the loader that a loop directly in the epoch goes over."""
+    names = [each.iter.id for each in epochs.body if isinstance(each, ast.For) and isinstance(each.iter, ast.Name)]
+    return names[0] if names else ""
