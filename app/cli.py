@@ -93,7 +93,7 @@ def review(
         _usage(str(error))
     except OSError as error:
         _usage(f"{diff}: {error.strerror}")
-    _finish(local_reports(files, whole_file=whole_file), format, fail_on, _config_file(config, root))
+    _finish(local_reports(files, root=root, whole_file=whole_file), format, fail_on, _config_file(config, root))
 
 
 @cli.command()

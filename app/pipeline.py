@@ -13,6 +13,7 @@ command line and the playground call the same functions.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from app import relevance
 from app.config import Layer, Reading, read
@@ -26,6 +27,9 @@ from app.review.markdown import prose
 from app.review.options import Options
 from detectors import Skipped
 
+_NEIGHBOURS = 20
+"""Imported files that the analysis of one file is given."""
+
 
 def to_analyse(files: Sequence[ChangedFile]) -> tuple[ChangedFile, ...]:
     """The files that `review.find` has anything to look for in."""
@@ -37,10 +41,19 @@ def to_analyse(files: Sequence[ChangedFile]) -> tuple[ChangedFile, ...]:
     )
 
 
+def imported_texts(file: ChangedFile, files: Sequence[ChangedFile]) -> dict[str, str]:
+    """The head texts of the other changed files that the file may import, so that calls into them can be followed."""
+    head = file.head or ""
+    others = (other for other in files if other.path != file.path and is_analysed(other.path))
+    named = {other.path: other.head for other in others if other.head and PurePosixPath(other.path).stem in head}
+    return dict(sorted(named.items())[:_NEIGHBOURS])
+
+
 def find(pull_request: PullRequest, *, whole_file: bool = False) -> tuple[FileReport, ...]:
     """The reports of all files one after the other, for callers without a process pool."""
     return tuple(
-        introduced_in(file, pull_request.repository_files, whole_file) for file in to_analyse(pull_request.files)
+        introduced_in(file, imported_texts(file, pull_request.files), whole_file)
+        for file in to_analyse(pull_request.files)
     )
 
 

@@ -62,7 +62,7 @@ def play(submission: Submission) -> Played:
     files = _files(submission)
     caveats = [_caveat(file) for file in files if file.unread]
     pull_request = _pull_request(files)
-    reports = tuple(introduced_in(file, pull_request.repository_files, False) for file in _analysed(files))
+    reports = tuple(introduced_in(file, pipeline.imported_texts(file, files), False) for file in _analysed(files))
     caveats += _skipped(reports, files)
     return Played(files, pipeline.review(pull_request, reports, Options(public_url="/")), tuple(caveats))
 
@@ -167,5 +167,4 @@ def _pull_request(files: tuple[ChangedFile, ...]) -> PullRequest:
         base_sha=_HEAD,
         head_sha=_HEAD,
         files=files,
-        repository_files={file.path: file.head for file in files if file.head is not None},
     )

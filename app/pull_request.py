@@ -4,7 +4,7 @@ Everything between fetching and publishing is a function of these. Line numbers 
 `side` is GitHub's word: LEFT is the merge base, RIGHT is the head.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -103,7 +103,6 @@ class PullRequest:
     base_sha: str
     head_sha: str
     files: tuple[ChangedFile, ...]
-    repository_files: dict[str, str] = field(default_factory=dict)
     config_text: str | None = None
     config_path: str = ".mlstaff.yml"
     threads: tuple[Thread, ...] = ()

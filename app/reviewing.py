@@ -126,7 +126,9 @@ class Reviewing:
 
     async def _report(self, pull_request: PullRequest, file: ChangedFile, whole_file: bool) -> FileReport:
         try:
-            return await self._analysts.run(introduced_in, file, pull_request.repository_files, whole_file)
+            return await self._analysts.run(
+                introduced_in, file, pipeline.imported_texts(file, pull_request.files), whole_file
+            )
         except AnalysisFailed as failed:
             return FileReport(file.path, skipped=(Skipped(file.path, str(failed)),))
 

@@ -29,6 +29,7 @@ from detectors._engine.loops import TrainingStep, common_loop
 from detectors._engine.mend import Change
 from detectors._engine.messages import is_built, lazy_form, placeholders
 from detectors._engine.names import Bound
+from detectors._engine.neighbours import Repository
 from detectors._engine.passes import DISCRETE, EVALUATION, EvaluationPass, covers
 from detectors._engine.preprocessing import Fit, Leak, Learns
 from detectors._engine.provenance import root_of
@@ -82,6 +83,7 @@ __all__ = [
     "Problem",
     "Region",
     "Related",
+    "Repository",
     "Schedule",
     "Skipped",
     "Split",

@@ -451,3 +451,77 @@ def test_a_block_is_indented_without_touching_its_strings() -> None:
         '"""',
         "        model(x)",
     ]
+
+
+# -- the repository around the file ---------------------------------------------------------------------------
+
+
+class Snapshot(dict[str, str]):
+    """A repository of some files."""
+
+    def read(self, path: str) -> str | None:
+        return self.get(path)
+
+
+TRAIN = """
+import torch
+from {module} import validate
+
+def main(model, train_loader, val_loader):
+    optimizer = torch.optim.Adam(model.parameters())
+    model.train()
+    for batch in train_loader:
+        optimizer.zero_grad()
+        model(batch).mean().backward()
+        optimizer.step()
+        validate(model, val_loader)
+"""
+VALIDATE = """
+import torch
+
+@torch.no_grad()
+def validate(net, loader):
+    net.eval()
+    return [net(batch) for batch in loader]
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "module", "at"),
+    [
+        ("train.py", "engine", "engine.py"),
+        ("project/train.py", "engine", "project/engine.py"),
+        ("project/train.py", ".engine", "project/engine.py"),
+        ("project/bin/train.py", "..engine", "project/engine.py"),
+        ("src/project/bin/train.py", "project.engine", "src/project/engine.py"),
+        ("train.py", "engine", "engine/__init__.py"),
+    ],
+)
+def test_imported_functions_of_the_repository_are_followed(path: str, module: str, at: str) -> None:
+    code = Code(TRAIN.format(module=module), path, Snapshot({at: VALIDATE}))
+    flow = code.flows[-1]
+
+    imported = [each for each in flow.events if each.is_imported and each.act is Act.EVAL_MODE]
+
+    assert [(each.line, each.subject) for each in imported] == [(12, flow.of(Act.FORWARD)[0].subject)]
+
+
+def test_events_of_imported_functions_are_for_their_own_file_to_report() -> None:
+    code = Code(TRAIN.format(module="engine"), "train.py", Snapshot({"engine.py": VALIDATE}))
+
+    assert [each.line for each in code.flows[-1].of(Act.FORWARD)] == [10]
+    assert code.passes.evaluations == []
+
+
+def test_a_module_that_is_absent_broken_or_has_no_such_function_stays_out_of_sight() -> None:
+    for files in ({}, {"engine.py": "def validate(:"}, {"engine.py": "def other(model):\n    model.eval()\n"}):
+        code = Code(TRAIN.format(module="engine"), "train.py", Snapshot(files))
+
+        assert [each.line for each in code.flows[-1].of(Act.OPAQUE)][-1] == 12
+
+
+def test_modules_that_import_each_other_end() -> None:
+    text = "from b import f\nimport torch\ndef g(model):\n    model.eval()\n    f(model)\n"
+    other = "from a import g\nimport torch\ndef f(model):\n    model.train()\n    g(model)\n"
+
+    assert Code(text, "a.py", Snapshot({"a.py": text, "b.py": other})).flows

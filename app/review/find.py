@@ -79,7 +79,7 @@ def _analyse(text: str, path: str, repository: Snapshot) -> Analysis:
         return Analysis(skipped=(Skipped(path, reason),))
     rules = frozenset(detector.name for detector in all_detectors())
     try:
-        return _sifted(analyse(text, path), text, rules)
+        return _sifted(analyse(text, path, repository=repository), text, rules)
     except Exception as error:  # a defect of one detector must not cost the other files their review
         return Analysis(skipped=(Skipped(path, f"the analysis failed: {type(error).__name__}"),))
 

@@ -3,24 +3,27 @@
 import logging
 from collections.abc import Collection
 
-from detectors._engine.catalogue import Detector, all_detectors
+from detectors._engine.catalogue import all_detectors
 from detectors._engine.code import Code
 from detectors._engine.finding import Analysis, Finding, Skipped
+from detectors._engine.neighbours import Repository
 
 log = logging.getLogger("mlstaff.detectors")
 
 
-def analyse(text: str, path: str, *, rules: Collection[str] | None = None) -> Analysis:
+def analyse(
+    text: str, path: str, *, repository: Repository | None = None, rules: Collection[str] | None = None
+) -> Analysis:
     """The findings in one Python file, in order of line; never raises for what is in the text.
 
-    `rules` limits the detectors by name.
+    `repository` is where the files that it imports can be read; `rules` limits the detectors by name.
     """
     chosen = [each for each in all_detectors() if rules is None or each.name in rules]
     willing = [each for each in chosen if each.may_fire(text)]
     if not willing:
         return Analysis()
     try:
-        code = Code(text, path)
+        code = Code(text, path, repository)
     except SyntaxError as error:
         return Analysis(skipped=(Skipped(path, f"line {error.lineno or 1}: {error.msg}"),))
     except (ValueError, RecursionError, MemoryError) as error:
@@ -35,6 +38,3 @@ def analyse(text: str, path: str, *, rules: Collection[str] | None = None) -> An
             skipped.append(Skipped(path, f"{detector.name} failed: {type(error).__name__}"))
     findings.sort(key=lambda each: (each.line, each.tier.rank, each.rule))
     return Analysis(tuple(findings), tuple(skipped))
-
-
-__all__ = ["Detector", "analyse"]

@@ -5,12 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from detectors._engine.events import Act, Actions, Region
+from detectors._engine.events import Act, Region
 from detectors._engine.flow import Event, Flow, Frontier, Guard, guard_of
-from detectors._engine.libraries import Kind
-from detectors._engine.names import Names
-from detectors._engine.tree import FUNCTIONS, Function, Loop, Tree
-from detectors._engine.values import Subject, Values
+from detectors._engine.tree import FUNCTIONS, Function, Loop
+from detectors._engine.unit import Unit
+from detectors._engine.values import Subject
 
 _DEPTH = 6
 _EVENTS = 5000
@@ -44,15 +43,21 @@ class _LoopExits:
 class FlowBuilder:
     """Builds one flow; bounded in depth and size, what lies beyond is an OPAQUE event."""
 
-    def __init__(self, tree: Tree, names: Names, values: Values, actions: Actions, eventful: set[ast.AST]) -> None:
-        self._tree, self._names, self._values, self._actions = tree, names, values, actions
-        self._eventful = eventful
+    def __init__(self, unit: Unit) -> None:
+        self._home = unit
+        self._enter(unit)
+        self._called_from: ast.Call | None = None  # the call of the home file, while another file is followed
         self._events: list[Event] = []
         self._loops: list[Loop] = []
         self._exits: list[_LoopExits] = []
         self._guards: list[Guard] = []
         self._regions: list[tuple[Region, ast.AST]] = []
         self.followed: set[ast.AST] = set()
+
+    def _enter(self, unit: Unit) -> None:
+        self._unit = unit
+        self._tree, self._names, self._values, self._actions = unit.tree, unit.names, unit.values, unit.actions
+        self._eventful = unit.eventful
 
     def build(self, root: Function | None) -> Flow:
         """The flow from the root on."""
@@ -188,15 +193,15 @@ class FlowBuilder:
         if not items:
             return self._block(body, frame, frontier)
         context = items[0].context_expr
-        function = self._values.callee(context) if isinstance(context, ast.Call) else None
-        if isinstance(function, FUNCTIONS) and self._is_context_manager(function) and len(frame.calls) < _DEPTH:
-            return self._follow(
-                function,
-                context,
-                frame,
-                frontier,
-                at_yield=lambda ends: self._with(items[1:], body, frame, ends),
-            )
+        call = context if isinstance(context, ast.Call) else None
+        function = self._values.callee(call) if call is not None else None
+        if call is not None and isinstance(function, FUNCTIONS) and self._is_context_manager(function):
+            if self._can_follow(function, frame):
+                rest = items[1:]
+                return self._follow(
+                    function, call, frame, frontier, at_yield=lambda ends: self._with(rest, body, frame, ends)
+                )
+            return self._with(items[1:], body, frame, self._append(self._opaque(call, frame), frontier))
         frontier = self._expression(context, frame, frontier)
         region = self._actions.region(context)
         if region is None:
@@ -265,6 +270,9 @@ class FlowBuilder:
             if self._can_follow(function, frame):
                 return self._follow(function, call, frame, frontier)
             return self._append(self._opaque(call, frame), frontier)
+        imported = self._unit.imported(call) if function is None else None
+        if imported is not None and self._can_follow(imported[1], frame):
+            return self._follow_imported(*imported, call, frame, frontier)
         if function is None and self._is_opaque(call):
             frontier = self._closures(call, frame, frontier)
             return self._append(self._opaque(call, frame), frontier)
@@ -336,6 +344,25 @@ class FlowBuilder:
         self._bind_arguments(inner, function, call, frame)
         return self._follow_body(inner, frontier)
 
+    def _follow_imported(
+        self, unit: Unit, function: Function, call: ast.Call, frame: _Frame, frontier: Frontier
+    ) -> Frontier:
+        """A function of another file: its arguments are this file's, its body is read there; its events stand at
+        this file's call."""
+        home, called_from = self._unit, self._called_from
+        inner = _Frame(function, (*frame.calls, call), parent=frame)
+        parameters = [each.arg for each in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
+        for parameter in parameters:
+            argument = home.values.argument_for(function, call, parameter)
+            if argument is not None:
+                inner.arguments[parameter] = self._translated(home.values.subject(argument), frame)
+        self._called_from = called_from or call
+        self._enter(unit)
+        ends = self._follow_body(inner, frontier)
+        self._enter(home)
+        self._called_from = called_from
+        return ends
+
     def _bind_arguments(self, inner: _Frame, function: Function, call: ast.Call, frame: _Frame) -> None:
         if frame.wrapped is function:  # called with what the wrapper was called with
             inner.arguments = dict(frame.arguments)
@@ -398,7 +425,7 @@ class FlowBuilder:
     def _event(self, act: Act, node: ast.AST, frame: _Frame, target: ast.expr | None = None) -> Event:
         event = Event(
             act,
-            node,
+            self._called_from or node,
             target,
             self._translated(self._values.subject(target), frame) if target is not None else None,
             frame.function,
@@ -406,6 +433,7 @@ class FlowBuilder:
             tuple(self._loops),
             tuple(self._guards),
             tuple(self._regions),
+            is_imported=self._called_from is not None,
         )
         self._events.append(event)
         return event
@@ -452,64 +480,22 @@ def _is_nothing(statement: ast.stmt) -> bool:
     return isinstance(value, ast.Constant) and value.value is None
 
 
-def flows_of(tree: Tree, names: Names, values: Values, actions: Actions) -> list[Flow]:
+def flows_of(unit: Unit) -> list[Flow]:
     """All flows of a file: from its top level, and from every function with events that nothing else runs."""
-    eventful = eventful_functions(tree, values, actions)
     flows: list[Flow] = []
     followed: set[ast.AST] = set()
 
     def build(root: Function | None) -> None:
-        builder = FlowBuilder(tree, names, values, actions, eventful)
+        builder = FlowBuilder(unit)
         flows.append(builder.build(root))
         followed.update(builder.followed)
 
     build(None)
-    roots = [each for each in tree.all(*FUNCTIONS) if each in eventful]
-    for function in (each for each in roots if not values.call_sites(each)):
+    roots = [each for each in unit.tree.all(*FUNCTIONS) if each in unit.eventful]
+    for function in (each for each in roots if not unit.values.call_sites(each)):
         if function not in followed:
             build(function)
     for function in roots:
         if function not in followed:
             build(function)
     return flows
-
-
-def eventful_functions(tree: Tree, values: Values, actions: Actions) -> set[ast.AST]:
-    """The functions in which something happens, by themselves or through what they call.
-
-    In the methods of a model, running its own layers is not an event.
-    """
-    eventful: set[ast.AST] = set()
-    for call in tree.all(ast.Call):
-        function = tree.function(call)
-        if function is None or function in eventful:
-            continue
-        acts = {each.act for each in actions.of(call)}
-        if acts == {Act.FORWARD}:
-            owner = tree.class_of(function)
-            acts = set() if owner is not None and values.kind_of_class(owner) is Kind.MODEL else acts
-        if acts:
-            eventful.add(function)
-    for context in tree.all(ast.withitem):
-        function = tree.function(context)
-        if function is not None and actions.region(context.context_expr) is not None:
-            eventful.add(function)
-    for attribute in tree.all(ast.Attribute):
-        if attribute.attr == "grad" and not isinstance(attribute.ctx, ast.Load):
-            eventful |= {tree.function(attribute)} - {None}  # type: ignore[arg-type]
-    return _with_callers(eventful, tree, values)
-
-
-def _with_callers(eventful: set[ast.AST], tree: Tree, values: Values) -> set[ast.AST]:
-    rest = list(eventful)
-    while rest:
-        callee = rest.pop()
-        callers = {tree.function(call) for call in values.call_sites(callee)}
-        if isinstance(callee, FUNCTIONS) and callee.name == "__init__":
-            callers = set()
-        outer = tree.function(callee)
-        for caller in (*callers, outer):
-            if caller is not None and caller not in eventful:
-                eventful.add(caller)
-                rest.append(caller)
-    return eventful

@@ -25,6 +25,7 @@ from detectors._engine.loops import TrainingStep, training_steps
 from detectors._engine.losses import Losses
 from detectors._engine.mend import Change, Source
 from detectors._engine.names import Names
+from detectors._engine.neighbours import Neighbours, Repository
 from detectors._engine.passes import Passes
 from detectors._engine.precision import Precision
 from detectors._engine.preprocessing import Preprocessing
@@ -35,7 +36,8 @@ from detectors._engine.schedules import Schedules
 from detectors._engine.secrets import Secret, digested, redacted, secret_named, secrets_in
 from detectors._engine.splits import Splits
 from detectors._engine.tensors import Tensors
-from detectors._engine.tree import FUNCTIONS, Function, Loop, Tree
+from detectors._engine.tree import FUNCTIONS, Function, Loop
+from detectors._engine.unit import Unit
 from detectors._engine.updates import Update, updates_of
 from detectors._engine.values import Values, last_name
 
@@ -81,40 +83,41 @@ class Problem:
 class Code:
     """One version of one file. Everything is computed when it is first asked for, and kept."""
 
-    def __init__(self, text: str, path: str = "module.py") -> None:
-        """Parses the text.
+    def __init__(self, text: str, path: str = "module.py", repository: Repository | None = None) -> None:
+        """Parses the text; `repository` is where the files it imports can be read.
 
         Raises:
             SyntaxError, ValueError, RecursionError, MemoryError: the text is no Python.
         """
         self.text = text
         self.path = path
-        self.tree = Tree(text)
+        self.unit = Unit(text, Neighbours(path, repository) if repository is not None else None)
+        self.tree = self.unit.tree
 
     @cached_property
     def source(self) -> Source:
         """The lines, and the changes that can be made to them."""
         return Source(self.text, self.tree)
 
-    @cached_property
+    @property
     def names(self) -> Names:
         """Bindings and origins."""
-        return Names(self.tree)
+        return self.unit.names
 
-    @cached_property
+    @property
     def values(self) -> Values:
         """What expressions hold."""
-        return Values(self.tree, self.names)
+        return self.unit.values
 
-    @cached_property
+    @property
     def actions(self) -> Actions:
         """What calls do."""
-        return Actions(self.tree, self.names, self.values)
+        return self.unit.actions
 
     @cached_property
     def flows(self) -> list[Flow]:
         """The runs of this file, with events in order."""
-        return flows_of(self.tree, self.names, self.values, self.actions)
+        return flows_of(self.unit)
 
     @cached_property
     def training_steps(self) -> list[TrainingStep]:

@@ -97,8 +97,9 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     Raises:
         ValueError: two edits overlap, or an edit lies outside the text.
     """
-    lines = text.splitlines(keepends=True)
-    newline = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
+    lines = [f"{line}\n" for line in text.split("\n")]  # as git and ast count them
+    lines[-1] = lines[-1].removesuffix("\n")
+    newline = "\r\n" if lines[0].endswith("\r\n") else "\n"
     below = len(lines) + 1
     for edit in sorted(edits, reverse=True):
         if not 1 <= edit.line <= edit.end_line < below:

@@ -2,8 +2,8 @@
 
 A `Flow` starts at the module's top level or at a function nobody in this file calls. Its events form a graph: an edge
 means "can happen next". Questions are asked as paths: *does every path from this step round to the next backward
-clear the gradients* is `not flow.reaches(step, backward, avoiding=clears)`. Two `if`s over the same unchanged condition are taken
-together, so `if ready: step()` and `if ready: zero_grad()` belong to each other. A loop is taken to run at least once.
+clear the gradients* is `not flow.reaches(step, backward, avoiding=clears)`. Two `if`s over the same unchanged
+condition are taken together, so `if ready: step()` and `if ready: zero_grad()` belong to each other. A loop is taken to run at least once.
 """
 
 import ast
@@ -42,8 +42,8 @@ def guard_of(test: ast.expr, holds: bool) -> Guard:
 class Event:
     """One thing that happens in a flow.
 
-    `node` is where it is written; `subject` the object it acts on (of code out of sight: the object whose method it is),
-    translated to the flow's outermost names;
+    `node` is where it is written; `subject` the object it acts on (of code out of sight: the object whose method it
+    is), translated to the flow's outermost names;
     `loops` the loops around it, outermost first, through all calls; `calls` the calls that led here.
     """
 
@@ -58,6 +58,8 @@ class Event:
     regions: tuple[tuple[Region, ast.AST], ...] = ()
     binds: frozenset[str] = frozenset()
     touches: frozenset[Subject] = frozenset()
+    is_imported: bool = False
+    """Written in another file of the repository; `node` is then this file's call that leads there."""
     next: list[tuple["Event", Guard | None]] = field(default_factory=list)
 
     def within(self, region: Region) -> bool:
@@ -94,8 +96,11 @@ class Flow:
     """The texts of tests that occur more than once."""
 
     def of(self, *acts: Act) -> list[Event]:
-        """The events of these acts, in the order they were met."""
-        return [each for each in self.events if each.act in acts]
+        """The events of these acts that are written in this file, in the order they were met.
+
+        Those of imported functions are met on paths, but are for their own file to report.
+        """
+        return [each for each in self.events if each.act in acts and not each.is_imported]
 
     def reaches(
         self,

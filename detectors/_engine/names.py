@@ -278,7 +278,9 @@ class Names:
             return False
         if binding.how is Bound.PARAMETER or binding.node in above:
             return True
-        statement = self._tree.statement(binding.node) if not isinstance(binding.node, ast.arg) else binding.node
+        statement: ast.AST = binding.node
+        if not isinstance(statement, ast.arg):
+            statement = self._tree.statement(statement)
         if isinstance(binding.node, (ast.withitem, ast.For, ast.AsyncFor)):
             statement = self._tree.parents[binding.node] if isinstance(binding.node, ast.withitem) else statement
         parent = self._tree.parents.get(statement)

@@ -194,10 +194,11 @@ class Values:
         """What a loop target holds: an element of a literal, the whole of `enumerate`/`zip` resolved."""
         iterable, index = binding.value, binding.index
         if isinstance(iterable, ast.Call) and isinstance(iterable.func, ast.Name) and index:
-            if iterable.func.id == "enumerate" and index[0] == 1 and iterable.args:
-                iterable, index = iterable.args[0], index[1:]
-            elif iterable.func.id == "zip" and index[0] < len(iterable.args):
-                iterable, index = iterable.args[index[0]], index[1:]
+            called, given = iterable.func.id, iterable.args
+            if called == "enumerate" and index[0] == 1 and given:
+                iterable, index = given[0], index[1:]
+            elif called == "zip" and index[0] < len(given):
+                iterable, index = given[index[0]], index[1:]
         for whole in self.of(iterable):
             if isinstance(whole.node, (ast.List, ast.Tuple, ast.Set)) and not index:
                 for element in whole.node.elts:
@@ -234,8 +235,8 @@ class Values:
         What `functools.partial` bound before counts as given.
         """
         bound = self._partial(call)
-        given = [*(bound.args[1:] if bound is not None else ()), *call.args]
-        keywords = [*call.keywords, *(bound.keywords if bound is not None else ())]
+        given = [*bound.args[1:], *call.args] if bound is not None else call.args
+        keywords = [*call.keywords, *bound.keywords] if bound is not None else call.keywords
         for keyword in keywords:
             if keyword.arg == parameter:
                 return keyword.value
@@ -697,4 +698,4 @@ def _kind_of_constant(value: object) -> Kind:
 
 
 def _display(node: ast.AST) -> str:
-    return {ast.Tuple: "tuple", ast.Set: "set", ast.Dict: "dict", ast.DictComp: "dict"}.get(type(node), "list")  # type: ignore[arg-type]
+    return {ast.Tuple: "tuple", ast.Set: "set", ast.Dict: "dict", ast.DictComp: "dict"}.get(type(node), "list")

@@ -66,7 +66,7 @@ def _left_in_eval_mode(code: Code, flow: Flow, forward: Event) -> Event | None:
 
     One that reaches it within the same iteration is meant: fine-tuning with frozen statistics, attacks.
     """
-    for switched in flow.of(Act.EVAL_MODE):
+    for switched in (event for event in flow.events if event.act is Act.EVAL_MODE):
         loop = common_loop(switched, forward)
         if loop is None or switched.subject is None or not covers(switched.subject, forward.subject):
             continue
@@ -96,7 +96,7 @@ def _problem(code: Code, flow: Flow, forward: Event, switched: Event) -> Problem
     if own[:1] == [loop] or any(covers(each.subject, forward.subject) for each in flow.of(Act.TRAIN_MODE)):
         # evaluation interrupts the batches, or train() comes once before the loop: what is missing is the way back
         end = _end_of_evaluation(code, switched)
-        name = code.name(switched.target)
+        name = model if switched.is_imported else code.name(switched.target)
         return code.problem(
             switched.node,
             f"`{name}` is still in eval mode when the next batch trains it (line {forward.line}): "

@@ -98,7 +98,8 @@ def read(path: Path) -> Iterable[Row]:
     """The rows of a findings file."""
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-            yield Row(**(row | {"line": int(row["line"])}))
+            line = int(row.pop("line"))
+            yield Row(line=line, **row)
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:
