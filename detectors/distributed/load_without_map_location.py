@@ -52,6 +52,8 @@ def detect(code: Code) -> Iterator[Problem]:
     for call in code.calls("torch.load"):
         if code.may_have(call, "map_location", 1) or not call.args or code.argument(call, "mmap") is not None:
             continue
+        if re.search("optim|sched", code.tree.definition(call), re.I):
+            continue  # states of a rank's own optimizer
         if _BUFFER.search(ast.unparse(call.args[0])) or _is_chosen(code, call) or _saved_here(code, call):
             continue
         forgotten = _forgotten(code, call)

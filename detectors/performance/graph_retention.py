@@ -86,7 +86,8 @@ def _kept(code: Code) -> Iterator[tuple[ast.stmt | ast.Call, ast.expr, ast.expr]
         is_sum = isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add)
         if is_sum and ast.unparse(value.left) == ast.unparse(target):  # type: ignore[attr-defined]
             yield assign, target, value.right  # type: ignore[attr-defined]
-        if isinstance(target, ast.Subscript) and _is_counted(code, target.slice, assign):
+        is_rewritten = isinstance(target, ast.Subscript) and ast.unparse(target) in ast.unparse(value)
+        if isinstance(target, ast.Subscript) and not is_rewritten and _is_counted(code, target.slice, assign):
             yield assign, target.value, value
 
 
