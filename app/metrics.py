@@ -52,6 +52,12 @@ GITHUB_SECONDS = Histogram(
 )
 
 
+def count_github_call(operation: str, status: str | int, seconds: float) -> None:
+    """Counts one call; `operation` is one of a few names, never a path, `status` a number or *broken*."""
+    GITHUB_CALLS.labels(operation, str(status)).inc()
+    GITHUB_SECONDS.labels(operation).observe(seconds)
+
+
 class _Families(Collector):
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = list(families)
