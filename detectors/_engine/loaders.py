@@ -89,7 +89,17 @@ class Loaders:
                     break
                 iterable = iterable.args[0]
             found |= {each.call for each in self._values.of(iterable) if each.call is not None}
+        for call in self._tree.all(ast.Call):
+            if isinstance(call.func, ast.Attribute) and call.func.attr in ("run", "fit"):
+                given = [*call.args, *(each.value for each in call.keywords)]
+                for loader in (each for each in given if part_named(last_name(each)) is Part.TRAIN):
+                    found |= {each.call for each in self._values.of(loader) if each.call is not None}
         return found
+
+    def is_iterated(self, loader: Loader) -> bool:
+        """Whether a loop of this file runs over the loader."""
+        loops = self._tree.all(ast.For, ast.comprehension)
+        return any(value.call is loader.call for loop in loops for value in self._values.of(loop.iter))
 
     # -- data sets ----------------------------------------------------------------------------------------
 

@@ -215,7 +215,7 @@ def _of_keras(code: Code) -> Iterator[Problem]:
         if from_logits and activation == _KERAS_LOSSES[name]:
             harm = f"ends in {activation} (line {layer.lineno}), and `{name}` with `from_logits=True` applies it again"
         elif not from_logits and activation == "linear":
-            harm = f"ends in raw outputs (line {layer.lineno}), and `{name}` without `from_logits=True` wants probabilities"
+            harm = f"ends in raw outputs (line {layer.lineno}), and `{name}` (`from_logits=False`) wants probabilities"
         else:
             continue
         model = code.name(call.func.value)  # type: ignore[attr-defined]

@@ -64,10 +64,14 @@ def detect(code: Code) -> Iterator[Problem]:
 
 def _training(code: Code, loader: Loader) -> Iterator[Problem]:
     call = loader.call
-    if not loader.trains or loader.dataset is None or (loader.part is not None and loader.part.is_held_out):
+    if loader.dataset is None or (loader.part is not None and loader.part.is_held_out):
+        return
+    if not loader.trains and (not _is_named_train(loader) or code.loaders.is_iterated(loader)):
         return
     given = any(code.may_have(call, name, position) for name, position in (("sampler", 3), ("batch_sampler", 4)))
     shuffle, style = code.argument(call, "shuffle", 2), code.loaders.style(loader.dataset)
+    if not loader.trains and shuffle is None:
+        return
     absent = shuffle is None and not code.may_have(call, "shuffle", 2)
     if not absent and not (isinstance(shuffle, ast.Constant) and shuffle.value in (False, None)):
         return
@@ -79,9 +83,17 @@ def _training(code: Code, loader: Loader) -> Iterator[Problem]:
     name = loader.name or "the loader"
     yield code.problem(
         call,
-        f"`{name}` trains, but gives the items of `{code.name(loader.dataset)}` in the same order every epoch.",
+        f"`{name}` {'trains, but ' if loader.trains else ''}gives the items of `{code.name(loader.dataset)}` "
+        "in the same "
+        "order every epoch.",
         mend=[code.source.set_keyword(call, "shuffle", "True")],
+        tier=None if loader.trains else Tier.ADVICE,
     )
+
+
+def _is_named_train(loader: Loader) -> bool:
+    """Whether both the loader's and the data set's name say that it trains."""
+    return part_named(loader.name) is Part.TRAIN and part_named(last_name(loader.dataset)) is Part.TRAIN
 
 
 def _is_ordered(code: Code, loader: Loader) -> bool:

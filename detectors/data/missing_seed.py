@@ -45,7 +45,7 @@ _SEEDS = re.compile(r"seed|determinis|reproduc|PRNGKey|default_rng|RandomState|f
 _MAY_SEED = re.compile(
     r"^_?(set_?up|init|prepare|configure|bootstrap|main|run|launch|start|cli|parse|load_config)", re.I
 )
-_FRAMEWORKS = frozenset(["lightning", "pytorch_lightning", "jax", "hydra", "catalyst", "mmcv", "mmengine", "fastai"])
+_FRAMEWORKS = frozenset(["jax", "hydra", "catalyst", "mmcv", "mmengine", "fastai"])
 _RANDOM_SPLITS = (
     "sklearn.model_selection.train_test_split",
     "torch.utils.data.random_split",
@@ -291,7 +291,7 @@ def _draws(code: Code, call: ast.Call) -> bool:
 def _run(code: Code) -> Iterator[Problem]:
     if not _is_entry_point(code) or not _trains(code) or _speaks_of_seeds(code) or code.packages & _FRAMEWORKS:
         return
-    if _may_seed_elsewhere(code):
+    if _may_seed_elsewhere(code) or (code.packages & {"lightning", "pytorch_lightning"} and "Trainer(" in code.text):
         return
     for training in code.training_steps:
         functions = {training.step.function, *(code.tree.function(each) for each in training.step.calls), None}
@@ -300,8 +300,8 @@ def _run(code: Code) -> Iterator[Problem]:
         for call in code.tree.all(ast.Call):
             if code.tree.function(call) in functions and _makes_model(code, call) and _is_trained(code, call):
                 yield code.problem(
-                    call,
-                    f"`{code.name(call.func)}` draws its weights here and training follows, but nothing in "
+                    _start(code) or call,
+                    f"`{code.name(call.func)}` draws its weights{_at(code, call)} and training follows, but nothing in "
                     "this script sets a "
                     "seed: no run can be repeated or fairly compared.",
                     good=f"torch.manual_seed(0)\n{code.source.of(code.tree.statement(call))}"
@@ -310,6 +310,18 @@ def _run(code: Code) -> Iterator[Problem]:
                     related=[(training.step.node, "the training step")],
                 )
                 return
+
+
+def _start(code: Code) -> ast.AST | None:
+    """The last statement under `if __name__ == "__main__"`, where that block sets the run up before it starts it."""
+    for block in code.tree.module.body:
+        if isinstance(block, ast.If) and "__name__" in ast.unparse(block.test) and len(block.body) > 2:
+            return block.body[-1]
+    return None
+
+
+def _at(code: Code, call: ast.Call) -> str:
+    return f" at line {call.lineno}" if _start(code) is not None else " here"
 
 
 def _is_trained(code: Code, call: ast.Call) -> bool:

@@ -34,6 +34,7 @@ https://docs.pytorch.org/docs/stable/generated/torch.argmax.html
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
 from detectors import Change, Code, Kind, Problem, Tier, last_name
@@ -42,6 +43,7 @@ TIER = Tier.RISK
 WORDS = ("oftmax|oftmin|argmax|max(",)
 _FUNCTIONS = ("torch.nn.functional.softmax", "torch.nn.functional.log_softmax", "torch.nn.functional.softmin")
 _MODULES = ("torch.nn.Softmax", "torch.nn.LogSoftmax", "torch.nn.Softmin")
+_LABELS = re.compile(r"(^|_)(labels?|targets?|y|ys|y_true)(_batch|_\w)?$", re.I)
 _MOVES = frozenset(["t", "transpose", "permute", "squeeze", "mean", "sum", "movedim", "rearrange", "select", "stack"])
 
 
@@ -123,29 +125,39 @@ def _over_classes(code: Code, call: ast.Call) -> Change | None:
 
 def _batched(code: Code, operand: ast.expr) -> str | None:
     """Why dimension 0 is known to be the batch; None where it is not known."""
-    why = None
     for step in code.provenance.trace(operand):
         node = step.node
         if isinstance(node, ast.Call):
             name = code.activations.function_origin(node)
             if name in _MOVES:
                 return None
-            if why is None and _keeps_batch(code, node, name):
-                why = f"line {node.lineno} keeps the batch in front"
-        if isinstance(node, ast.Subscript) and not isinstance(node.slice, (ast.Tuple, ast.Slice)):
-            return None
-        if why is None and isinstance(node, ast.Name) and _is_of_loader(code, node):
-            why = f"`{node.id}` is a batch of the loader"
-    return why
+            if _keeps_batch(code, node, name):
+                return f"line {node.lineno} keeps the batch in front"
+        if isinstance(node, ast.Subscript):
+            if _takes_a_step(node):
+                return f"line {node.lineno} takes one step of each sequence"
+            if not isinstance(node.slice, (ast.Tuple, ast.Slice)):
+                return None
+        if isinstance(node, ast.Name) and _is_of_loader(code, node):
+            return f"`{node.id}` is a batch of the loader"
+    return None
+
+
+def _takes_a_step(node: ast.Subscript) -> bool:
+    """`logits[:, -1, :]`: of every sequence in the batch, the last step."""
+    match node.slice:
+        case ast.Tuple(elts=[ast.Slice(lower=None, upper=None), ast.UnaryOp() | ast.Constant(value=int()), *rest]):
+            return all(isinstance(each, ast.Slice) for each in rest)
+    return False
 
 
 def _keeps_batch(code: Code, call: ast.Call, name: str) -> bool:
     if name == "flatten":
         start = code.argument(call, "start_dim", 1 if code.origin(call) else 0)
         return isinstance(start, ast.Constant) and start.value == 1
-    if name in ("view", "reshape") and call.args and code.origin(call) is None:
-        first = ast.unparse(call.args[0])
-        return len(call.args) == 2 and first.endswith((".size(0)", ".shape[0]")) and ast.unparse(call.args[1]) == "-1"
+    if name in ("view", "reshape") and len(call.args) == 2 and code.origin(call) is None:
+        first, second = (ast.unparse(each) for each in call.args)
+        return (first == "-1" and second != "1") or (first.endswith((".size(0)", ".shape[0]")) and second == "-1")
     return any((each.origin or "").startswith("torch.nn.BatchNorm") for each in code.values.of(call.func))
 
 
@@ -253,12 +265,16 @@ def _predictions(code: Code) -> Iterator[Problem]:
     for call in calls:
         operand = _operand(code, call)
         losses = [each for each in judged if operand is not None and _same(code, each.input, operand)]
-        if operand is None or not _is_compared(code, call):
+        if operand is None or not (_is_compared(code, call) or _is_measured(code, call)):
             continue
         if losses:
             why = f"has its classes in dimension 1 (line {losses[0].call.lineno} takes the loss so)"
         elif _is_output_for_batch(code, operand):
             why = "is the model's output for a batch of the loader"
+        elif _is_measured(code, call):
+            why = "holds scores for each row, and the metric wants a class for each row"
+        elif _is_counted(code, call):
+            why = "holds scores for each of the labels it is compared with"
         else:
             continue
         yield code.problem(
@@ -269,6 +285,33 @@ def _predictions(code: Code) -> Iterator[Problem]:
             related=[(losses[0].call, "the loss of the same output")] if losses else [],
             tier=Tier.BUG,
         )
+
+
+def _is_measured(code: Code, call: ast.Call) -> bool:
+    """Whether the result is given to a metric of scikit-learn as it is."""
+    above: ast.AST | None = code.tree.parents.get(call)
+    while isinstance(above, ast.Attribute) or (isinstance(above, ast.Call) and isinstance(above.func, ast.Attribute)):
+        if isinstance(above, ast.Call) and (code.origin(above) or "").startswith("sklearn.metrics."):
+            return True
+        above = code.tree.parents.get(above)
+    return isinstance(above, ast.Call) and (code.origin(above) or "").startswith("sklearn.metrics.")
+
+
+def _is_counted(code: Code, call: ast.Call) -> bool:
+    """Whether the result's equality with something named labels is summed or averaged: both have an entry for "
+    "each item."""
+    function, statement = code.tree.function(call), code.tree.statement(call)
+    names = {each.id for each in ast.walk(statement) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+    for compare in code.tree.all(ast.Compare):
+        if code.tree.function(compare) is not function or not isinstance(compare.ops[0], ast.Eq):
+            continue
+        sides = [compare.left, compare.comparators[0]]
+        mine = [each for each in sides if code.tree.inside(call, each) or last_name(each) in names]
+        labels = [each for each in sides if _LABELS.search(last_name(each))]
+        above = code.tree.parents.get(compare)
+        if mine and labels and mine[0] is not labels[0] and isinstance(above, ast.Attribute):
+            return above.attr in ("sum", "mean", "float")
+    return False
 
 
 def _is_output_for_batch(code: Code, operand: ast.expr) -> bool:
