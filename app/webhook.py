@@ -141,11 +141,11 @@ def _command(
 
 
 def _pull_request_of(payload: payloads.Delivery, check: payloads.Check) -> int | None:
-    """The number of the pull request that a check is of: of this repository, else the one we named it by."""
+    """The number of the pull request that a check is of: of this repository, else what we named it by first."""
     for named in check.pull_requests:
         if named.base is None or named.base.repo.id == payload.repository.id:
             return named.number
-    own = check.external_id or ""
+    own, _, _ = (check.external_id or "").partition("/")
     return int(own) if own.isascii() and own.isdigit() else None
 
 

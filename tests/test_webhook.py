@@ -16,6 +16,7 @@ from app.events import (
     Ping,
     ReviewRequested,
 )
+from app.github.check_run import Memo
 from app.pull_request import PullRequestRef
 from app.webhook import LOOKED_AT, Malformed, WrongSignature, parse, signature_of
 
@@ -182,13 +183,14 @@ def test_a_check_run_is_of_the_pull_request_of_this_repository() -> None:
     assert event("check_run", payload) == ReviewRequested(REF, "d1")
 
 
-def test_a_forks_check_run_is_known_by_the_name_we_gave_it() -> None:
-    run = {"id": 1, "pull_requests": [], "external_id": "5"}
+@pytest.mark.parametrize("name", ["5", str(Memo(5, 50, "abc"))])
+def test_a_forks_check_run_is_known_by_the_name_we_gave_it(name: str) -> None:
+    run = {"id": 1, "pull_requests": [], "external_id": name}
     payload = {"action": "rerequested", **WHERE, "check_run": run, "sender": ADA}
     assert event("check_run", payload) == ReviewRequested(REF, "d1")
 
 
-@pytest.mark.parametrize("name", [None, "", "²", "5x", "-5"])
+@pytest.mark.parametrize("name", [None, "", "/", "²", "5x", "-5"])
 def test_a_check_run_of_nothing_is_ignored(name: str | None) -> None:
     run = {"id": 1, "pull_requests": [], "external_id": name}
     assert isinstance(event("check_run", {"action": "rerequested", **WHERE, "check_run": run, "sender": ADA}), Ignored)
