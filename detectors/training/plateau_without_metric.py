@@ -54,7 +54,7 @@ def detect(code: Code) -> Iterator[Problem]:
         assert isinstance(call.func, ast.Attribute)
         made = code.values.only(call.func.value)
         if made.call is None or made.origin != _PLATEAU:
-            if made.call is None and _holds_the_only_one(code, call.func.value):
+            if made.kind is Kind.UNKNOWN and _holds_the_only_one(code, call.func.value):
                 yield from _last_batch(code, call, code.argument(call, "metrics", 0))
             continue
         name = code.name(call.func.value)
