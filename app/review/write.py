@@ -52,8 +52,8 @@ def review(said: Said, head_sha: str, options: Options) -> Review:
     return Review(
         body=body(said, head_sha, options),
         comments=tuple(comment(remark, options) for remark in said.shares.inline),
-        conclusion=conclusion(said.shares, options),
-        title=title(said.shares),
+        conclusion=conclusion(said.shares, options, said.skipped),
+        title=title(said.shares, said.skipped),
         summary=summary(said, options),
         annotations=annotations(said.shares, options),
     )
@@ -120,17 +120,19 @@ def body(said: Said, head_sha: str, options: Options) -> str:
     )
 
 
-def conclusion(shares: Shares, options: Options) -> Conclusion:
-    """How the check run ends: findings that were said before count until they are gone."""
+def conclusion(shares: Shares, options: Options, skipped: Sequence[Skipped] = ()) -> Conclusion:
+    """How the check run ends: findings that were said before count until they are gone. What could not be read
+    does not pass."""
     tiers = {each.finding.tier for each in shares.counted}
     if any(options.fails(tier) for tier in tiers):
         return Conclusion.FAILURE
-    return Conclusion.NEUTRAL if tiers & {Tier.BUG, Tier.RISK} else Conclusion.SUCCESS
+    return Conclusion.NEUTRAL if skipped or tiers & {Tier.BUG, Tier.RISK} else Conclusion.SUCCESS
 
 
-def title(shares: Shares) -> str:
+def title(shares: Shares, skipped: Sequence[Skipped] = ()) -> str:
     """The check run's headline."""
-    return counts(each.finding for each in shares.counted) or "No ML problems found"
+    nothing = "No ML problems in what could be reviewed" if skipped else "No ML problems found"
+    return counts(each.finding for each in shares.counted) or nothing
 
 
 def summary(said: Said, options: Options) -> str:
