@@ -125,7 +125,10 @@ def _one_data_set(code: Code) -> Iterator[Problem]:
     read: dict[object, list[tuple[Part, ast.Call, ast.expr]]] = defaultdict(list)
     for loader in code.loaders.all:
         part = part_named(loader.name)
-        if part is None or loader.dataset is None or not isinstance(loader.dataset, (ast.Name, ast.Attribute)):
+        if part is None or loader.dataset is None or code.origin(loader.call) != "torch.utils.data.DataLoader":
+            continue
+        own = isinstance(loader.dataset, ast.Attribute) and code.name(loader.dataset.value) == "self"
+        if not own and not isinstance(loader.dataset, ast.Name):
             continue
         if any(code.may_have(loader.call, name, place) for name, place in (("sampler", 3), ("batch_sampler", 4))):
             continue
