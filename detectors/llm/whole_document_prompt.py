@@ -65,8 +65,8 @@ def detect(code: Code) -> Iterator[Problem]:
         if found is not None:
             yield code.problem(
                 call.node,
-                f"All of `{code.name(found)}` (line {found.lineno}) is sent with every call: a long document is refused, "
-                "cut off or paid for in full.",
+                f"All of `{code.name(found)}` (line {found.lineno}) is sent with every call: a long document is "
+                "refused, cut off or paid for in full.",
                 related=[(found, "the whole document")],
             )
 
