@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from app.ecosystem import AMBIGUOUS, FAMILIES, FEEDS_MODEL, IDIOMS, PACKAGES, SUBPACKAGES
+from app.notebook import plain
 from app.pull_request import ChangedFile
 
 _IMPORT = re.compile(
@@ -151,7 +152,7 @@ def _notebook(text: str, path: str) -> str:
         cells = json.loads(text)["cells"]
         code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     except (ValueError, TypeError, KeyError, RecursionError):
-        code = "\n".join(line.strip().strip('",').removesuffix("\\n") for line in text.split("\n"))
+        code = "\n".join(plain(line) for line in text.split("\n"))
     return _python(code, path)
 
 

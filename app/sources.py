@@ -6,6 +6,7 @@ import tokenize
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from app import notebook
 from app.review.find import is_analysed
 
 LARGEST = 2_000_000
@@ -71,8 +72,9 @@ def source_text(path: Path) -> str:
         UnreadableSource: it is too large, cannot be read, or is no text.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise UnreadableSource(f"larger than {LARGEST // 1_000_000} MB")
+        largest = notebook.LARGEST if path.suffix.lower() == notebook.SUFFIX else LARGEST
+        if path.stat().st_size > largest:
+            raise UnreadableSource(f"larger than {largest // 1_000_000} MB")
         return decoded(path.read_bytes())
     except OSError as error:
         raise UnreadableSource(error.strerror or type(error).__name__) from error

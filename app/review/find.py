@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from app import notebook
 from app.diff import touched
 from app.pull_request import ChangedFile
 from app.suppression import UNKNOWN, sift
 from detectors import Analysis, Finding, Skipped, all_detectors, analyse, introduced
 
 _LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
-_ANALYSED = (".py", ".pyw")
+_ANALYSED = (".py", ".pyw", notebook.SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,16 @@ def found_in(text: str, path: str, repository_files: Mapping[str, str]) -> FileR
 
 
 def _analyse(text: str, path: str, repository: Snapshot) -> Analysis:
+    if PurePosixPath(path).suffix.lower() != notebook.SUFFIX:
+        return _analyse_python(text, path, repository)
+    try:
+        book = notebook.read(text)
+    except notebook.BrokenNotebook as reason:
+        return Analysis(skipped=(Skipped(path, str(reason)),))
+    return book.moved(_analyse_python(book.module, path, repository))
+
+
+def _analyse_python(text: str, path: str, repository: Snapshot) -> Analysis:
     if _LONE_CARRIAGE_RETURN.search(text):
         reason = "it has carriage returns inside its lines, so Python and git count them differently"
         return Analysis(skipped=(Skipped(path, reason),))

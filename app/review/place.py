@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from app import notebook
 from app.pull_request import ChangedFile, Side
 from detectors import Edit, Finding
 
@@ -42,6 +43,7 @@ class Placer:
         self._file = file
         self._hunk_of: dict[int, int] = {}
         self._deleted: list[_Deleted] = []
+        self._is_notebook = file.path.lower().endswith(notebook.SUFFIX)
         ahead = 0  # lines that the head has more than the base, so far
         for number, hunk in enumerate(file.hunks):
             for line in hunk.lines:
@@ -49,7 +51,8 @@ class Placer:
                     self._hunk_of[line.new] = number
                     ahead = line.new - line.old if line.old is not None else ahead + 1
                 elif line.old is not None:
-                    self._deleted.append(_Deleted(line.old, line.old + ahead, line.text))
+                    text = notebook.plain(line.text) if self._is_notebook else line.text
+                    self._deleted.append(_Deleted(line.old, line.old + ahead, text))
                     ahead -= 1
 
     def place(self, finding: Finding) -> Place | None:
@@ -111,6 +114,8 @@ class Placer:
 
     @cached_property
     def _definitions(self) -> dict[str, list[range]]:
+        if self._is_notebook:  # its JSON is no Python, and may be long
+            return {}
         try:
             tree = ast.parse(self._file.head or "")
         except (SyntaxError, ValueError, RecursionError, MemoryError):
