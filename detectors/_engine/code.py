@@ -33,7 +33,7 @@ from detectors._engine.provenance import Provenance
 from detectors._engine.ranks import Ranks
 from detectors._engine.retrieval import Retrieval
 from detectors._engine.schedules import Schedules
-from detectors._engine.secrets import Secret, digested, redacted, secret_named, secrets_in
+from detectors._engine.secrets import Secret, digested, may_be_key, redacted, secret_named, secrets_in
 from detectors._engine.splits import Splits
 from detectors._engine.tensors import Tensors
 from detectors._engine.tree import FUNCTIONS, Function, Loop
@@ -250,11 +250,7 @@ class Code:
     def _named_texts(self) -> Iterator[tuple[str, ast.Constant]]:
         """Literals of a key's length with the name they are given under."""
         for constant in self.tree.all(ast.Constant):
-            if (
-                not isinstance(constant.value, str)
-                or not 25 <= len(constant.value) <= 90
-                or not constant.value.isascii()
-            ):
+            if not isinstance(constant.value, str) or not may_be_key(constant.value):
                 continue
             match self.tree.parents.get(constant):
                 case ast.Assign(targets=[target]):

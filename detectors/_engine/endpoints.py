@@ -266,6 +266,8 @@ class Endpoints:
 
     def _handed_over(self) -> Iterator[Endpoint]:
         """Callbacks: `gr.Interface(fn=answer)`, `button.click(answer, …)`, `app.add_api_route("/", answer)`."""
+        if not self._packages & (_WEB | {"gradio", "runpod"}):
+            return
         for call in self._tree.all(ast.Call):
             callback = self._callback(call)
             target = self._values.target(callback) if isinstance(callback, (ast.Name, ast.Attribute)) else None

@@ -98,6 +98,7 @@ _PLACEHOLDER = re.compile(
     r"example|your|placeholder|dummy|fake|sample|insert|replace|changeme|redacted|xxxx|\*\*\*|0000|1234567|abcdef[gh]|test_?key|(.)\1{5}",
     re.I,
 )
+_KEY = re.compile(r"(?=.*[0-9])[A-Za-z0-9+/_-]+")
 _NEPTUNE_ANONYMOUS = "b706bc8f"
 
 _NAMED: tuple[tuple[re.Pattern[str], re.Pattern[str], str, str], ...] = tuple(
@@ -131,6 +132,11 @@ def secrets_in(text: str) -> Iterator[Secret]:
         if entropy(re.sub(r"[\s\\]", "", match["body"])) > 4.5 and not _PLACEHOLDER.search(match["body"]):
             shown = f"{match['shown']}…"
             yield Secret("private key", "PRIVATE_KEY", match.start(), match.end(), shown, match[0])
+
+
+def may_be_key(value: str) -> bool:
+    """Whether a text has the length and the characters of a key without a format of its own."""
+    return 25 <= len(value) <= 90 and bool(_KEY.fullmatch(value))
 
 
 def secret_named(name: str, value: str) -> Secret | None:

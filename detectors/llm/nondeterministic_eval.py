@@ -53,7 +53,7 @@ _TAKES_TEMPERATURE = 0.05
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Calls in a function named after evaluation whose literal temperature is above zero, with no seed and no repeats."""
+    """Calls in a function named after evaluation whose literal temperature is above zero, without seed or repeats."""
     if code.is_test or _REPEATS.search(code.text):
         return
     for call in code.llm_calls.all:
@@ -71,7 +71,7 @@ def detect(code: Code) -> Iterator[Problem]:
         in_call = temperature is not None and code.tree.inside(temperature, call.node)
         yield code.problem(
             call.node,
-            f"`{function.name}` scores answers drawn at temperature {value}, once and without a seed: another run gives "
-            "another score.",
+            f"`{function.name}` scores answers drawn at temperature {value}, once and without a seed: another run "
+            "gives another score.",
             mend=[code.source.replace(temperature, "0")] if in_call and temperature is not None else [],
         )
