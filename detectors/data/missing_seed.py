@@ -36,7 +36,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Code, Function, Kind, Problem, Tier, last_name
+from detectors import Code, Function, Kind, Problem, Tier, TrainingStep, last_name
 
 TIER = Tier.RISK
 WORDS = ("backward|.fit(|train_test_split|random_split|Fold|Shuffle|seed", "train|_split|Fold|backward|rand")
@@ -294,8 +294,13 @@ def _run(code: Code) -> Iterator[Problem]:
     if _may_seed_elsewhere(code) or (code.packages & {"lightning", "pytorch_lightning"} and "Trainer(" in code.text):
         return
     for training in code.training_steps:
-        functions = {training.step.function, *(code.tree.function(each) for each in training.step.calls), None}
-        if training.flow.root is not None:
+        functions = {
+            training.flow.root,
+            training.step.function,
+            *(code.tree.function(each) for each in training.step.calls),
+            None,
+        }
+        if not _is_started(code, training):
             continue
         for call in code.tree.all(ast.Call):
             if code.tree.function(call) in functions and _makes_model(code, call) and _is_trained(code, call):
@@ -355,7 +360,18 @@ def _is_entry_point(code: Code) -> bool:
 
 
 def _trains(code: Code) -> bool:
-    return any(each.flow.root is None for each in code.training_steps)
+    return any(_is_started(code, each) for each in code.training_steps)
+
+
+def _is_started(code: Code, training: TrainingStep) -> bool:
+    """Whether the script runs this step itself, or hands the function that does to a launcher."""
+    root = training.flow.root
+    if root is None:
+        return True
+    launchers = (
+        each for each in code.tree.all(ast.Call) if last_name(each.func) in ("spawn", "launch", "notebook_launcher")
+    )
+    return any(isinstance(each.args[0], ast.Name) and each.args[0].id == root.name for each in launchers if each.args)
 
 
 def _fits_and_scores(code: Code) -> bool:

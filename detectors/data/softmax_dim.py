@@ -44,6 +44,7 @@ WORDS = ("oftmax|oftmin|argmax|max(",)
 _FUNCTIONS = ("torch.nn.functional.softmax", "torch.nn.functional.log_softmax", "torch.nn.functional.softmin")
 _MODULES = ("torch.nn.Softmax", "torch.nn.LogSoftmax", "torch.nn.Softmin")
 _LABELS = re.compile(r"(^|_)(labels?|targets?|y|ys|y_true)(_batch|_\w)?$", re.I)
+_MEASURES = re.compile(r"(^|_)(eval\w*|acc|accuracy|measure\w*|metrics?)(_|$)", re.I)
 _MOVES = frozenset(["t", "transpose", "permute", "squeeze", "mean", "sum", "movedim", "rearrange", "select", "stack"])
 
 
@@ -102,6 +103,7 @@ def _over_the_batch(code: Code) -> Iterator[Problem]:
             _batched(code, operand)
             or _sibling(code, call, operand, softmaxes)
             or _judged(code, call)
+            or _takes_a_class(code, call)
             or _is_attention(code, call, operand)
             or _model_runs_on_batches(code, call)
         )
@@ -198,6 +200,15 @@ def _judged(code: Code, call: ast.Call) -> str | None:
     for loss in code.activations.losses:
         if loss.name in ("nll_loss", "cross_entropy") and code.activations.of(loss.input).node is call:
             return f"line {loss.call.lineno} takes the loss of it with the classes in dimension 1"
+    return None
+
+
+def _takes_a_class(code: Code, call: ast.Call) -> str | None:
+    """`softmax(logits, dim=0)[:, 1]`: a class is taken from dimension 1."""
+    above = code.tree.parents.get(call)
+    match above:
+        case ast.Subscript(slice=ast.Tuple(elts=[ast.Slice(lower=None, upper=None), ast.Constant(value=int() as one)])):
+            return f"class {one} is taken from dimension 1"
     return None
 
 
@@ -307,10 +318,12 @@ def _is_counted(code: Code, call: ast.Call) -> bool:
             continue
         sides = [compare.left, compare.comparators[0]]
         mine = [each for each in sides if code.tree.inside(call, each) or last_name(each) in names]
-        labels = [each for each in sides if _LABELS.search(last_name(each))]
+        labels = [each for each in sides if each not in mine and _LABELS.search(last_name(each))]
         above = code.tree.parents.get(compare)
-        if mine and labels and mine[0] is not labels[0] and isinstance(above, ast.Attribute):
-            return above.attr in ("sum", "mean", "float")
+        how = above.attr if isinstance(above, ast.Attribute) else ""
+        how = last_name(above.func) if isinstance(above, ast.Call) else how
+        if mine and labels and how in ("sum", "mean", "float"):
+            return True
     return False
 
 
@@ -318,6 +331,8 @@ def _is_output_for_batch(code: Code, operand: ast.expr) -> bool:
     """Whether the expression is what a model gives for a batch of a loader, as it is."""
     bindings = code.names.reaching(operand) if isinstance(operand, ast.Name) else ()
     call = bindings[0].value if len(bindings) == 1 and not bindings[0].index else operand
+    if isinstance(call, ast.Subscript) and _takes_a_step(call):
+        return True
     if not isinstance(call, ast.Call) or code.kind(call.func) is not Kind.MODEL:
         return False
     return _batched(code, call) is not None
@@ -329,10 +344,11 @@ def _is_argmax(call: ast.Call) -> bool:
 
 
 def _same(code: Code, first: ast.expr, second: ast.expr) -> bool:
-    if not isinstance(first, ast.Name) or not isinstance(second, (ast.Name, ast.Attribute)):
-        return False
+    first = first.value if isinstance(first, ast.Subscript) and isinstance(first.slice, ast.Name) else first
     second = second.value if isinstance(second, ast.Attribute) and second.attr == "data" else second
-    return isinstance(second, ast.Name) and code.names.reaching(first) == code.names.reaching(second)
+    if not isinstance(first, ast.Name) or not isinstance(second, ast.Name):
+        return False
+    return code.names.reaching(first) == code.names.reaching(second)
 
 
 def _is_compared(code: Code, call: ast.Call) -> bool:
@@ -353,6 +369,8 @@ def _is_compared(code: Code, call: ast.Call) -> bool:
         if code.tree.function(node) is not function:
             continue
         sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+        if isinstance(node, ast.Call) and _MEASURES.search(last_name(node.func)):
+            sides = [each for each in node.args if isinstance(each, ast.Name)]
         if isinstance(node, ast.Call) and (code.origin(node) or ast.unparse(node.func)).endswith(
             ("eq", "accuracy_score")
         ):
