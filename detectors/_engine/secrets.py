@@ -87,9 +87,7 @@ FORMATS: tuple[Format, ...] = (
     Format("Azure storage", "AccountKey=", r"[A-Za-z0-9+/]{86}==", "AZURE_STORAGE_CONNECTION_STRING"),
 )
 PREFIXES = tuple(sorted({each.prefix for each in FORMATS}))
-_PATTERNS = tuple(
-    (each, re.compile(rf"(?<![A-Za-z0-9_]){re.escape(each.prefix)}(?:{each.body})(?![A-Za-z0-9_])")) for each in FORMATS
-)
+_PATTERNS = tuple((each, re.compile(rf"{re.escape(each.prefix)}(?:{each.body})(?![A-Za-z0-9_])")) for each in FORMATS)
 _PRIVATE_KEY = re.compile(
     r"(?P<shown>-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----)(?P<body>[\sA-Za-z0-9+/=\\]{120,}?)"
     r"-----END (?:[A-Z]+ )?PRIVATE KEY-----"
@@ -124,7 +122,10 @@ def secrets_in(text: str) -> Iterator[Secret]:
         if form.prefix not in text:
             continue
         for match in pattern.finditer(text):
-            if _is_real(form, match[0][len(form.prefix) :]):
+            before = text[
+                match.start() - 1 : match.start()
+            ]  # not in the pattern: it starts with a literal, which is fast
+            if not (before.isalnum() or before == "_") and _is_real(form, match[0][len(form.prefix) :]):
                 yield Secret(form.provider, form.variable, match.start(), match.end(), f"{form.prefix}…", match[0])
     if "PRIVATE KEY-----" not in text:
         return
