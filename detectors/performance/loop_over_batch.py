@@ -105,11 +105,10 @@ def _recurs(code: Code, loop: ast.For) -> bool:
         inside = [each for each in reaching if code.tree.inside(each.node, loop) and each.node is not loop]
         if inside and len(inside) < len(reaching):
             return True
-    return any(
-        (isinstance(each, ast.Subscript) and isinstance(each.slice, (ast.Slice, ast.Compare))) or _is_ragged(each)
-        for each in ast.walk(loop)
-    )
+    return any(isinstance(each, (ast.Slice, ast.Compare)) or _is_ragged(each) for each in ast.walk(loop))
 
 
 def _is_ragged(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and any(each in node.id.lower() for each in ("len", "mask", "num", "count"))
+    return isinstance(node, ast.Name) and any(
+        each in node.id.lower() for each in ("len", "mask", "num", "count", "pos", "ind", "idx_")
+    )
