@@ -3,7 +3,7 @@
 A detector is a file in one of the family folders; it imports what it needs from here.
 """
 
-from detectors._engine.accumulation import Interval
+from detectors._engine.accumulation import Interval, speaks_of_accumulation
 from detectors._engine.activations import Activation, Applied, Loss
 from detectors._engine.analysis import analyse
 from detectors._engine.catalogue import Detector, Page, all_detectors
@@ -21,6 +21,7 @@ from detectors._engine.finding import (
     apply_edits,
     introduced,
 )
+from detectors._engine.finetuning import Encoding, Finetuning
 from detectors._engine.flow import Event, Flow
 from detectors._engine.libraries import Kind, kind_made_by, kind_suggested_by
 from detectors._engine.llm_calls import LlmCall
@@ -61,10 +62,12 @@ __all__ = [
     "Column",
     "Detector",
     "Edit",
+    "Encoding",
     "Endpoint",
     "EvaluationPass",
     "Event",
     "Finding",
+    "Finetuning",
     "Fit",
     "Flow",
     "Function",
@@ -109,6 +112,7 @@ __all__ = [
     "part_named",
     "placeholders",
     "root_of",
+    "speaks_of_accumulation",
     "speaks_of_distribution",
     "speaks_of_ranks",
 ]

@@ -11,6 +11,11 @@ _SPEAKS = re.compile(r"accum|micro_?(batch|step)|virtual_batch", re.I)
 _AT_END = re.compile(r"len\(|last|final|end\b|total|num_|n_|max|stop|remain|done|sync", re.I)
 
 
+def speaks_of_accumulation(node: ast.expr) -> bool:
+    """Whether the author's names say that an expression is about accumulated batches."""
+    return bool(_SPEAKS.search(ast.unparse(node)))
+
+
 @dataclass(frozen=True, eq=False)
 class Interval:
     """A condition that holds every k-th time: `(i + 1) % k == 0`.

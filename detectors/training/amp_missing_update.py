@@ -45,15 +45,14 @@ WORDS = ("scaler|Scaler", "step")
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Steps through a scaler after which nothing in the file updates it."""
-    updating = [call.func.value for call in code.method_calls("update") if isinstance(call.func, ast.Attribute)]
+    """Steps through a scaler after which nothing updates it before the next backward."""
     for flow in code.flows:
         for step in flow.of(Act.SCALER_STEP):
             assert isinstance(step.node, ast.Call)
             scaler = step.target
             if scaler is None or not step.node.args or code.precision.is_off(scaler):
                 continue
-            if any(last_name(each) == last_name(scaler) for each in updating) or _may_be_updated(code, flow, step):
+            if _is_updated(code, flow, step) or _may_be_updated(code, flow, step):
                 continue
             name = code.name(scaler)
             yield code.problem(
@@ -72,16 +71,35 @@ def _last_step(code: Code, flow: Flow, step: Event) -> ast.stmt:
     return max((each for each in same if each in block), key=lambda each: each.lineno)
 
 
-def _may_be_updated(code: Code, flow: Flow, step: Event) -> bool:
-    """Whether code out of sight can update the scaler: it is handed over, or an attribute others can reach."""
-    if any(each.may_touch(step.subject) and not _is_its_own(code, each) for each in flow.events):
+def _is_updated(code: Code, flow: Flow, step: Event) -> bool:
+    """Whether an update follows this step; one elsewhere in the file may, unless it is another branch's own."""
+
+    def is_update(event: Event) -> bool:
+        return event.act is Act.SCALER_UPDATE and event.subject == step.subject
+
+    if flow.reaches(step, is_update, avoiding=lambda event: event.act is Act.BACKWARD):
         return True
+    updating = [call for call in code.method_calls("update") if isinstance(call.func, ast.Attribute)]
+    named = [each for each in updating if last_name(each.func.value) == last_name(step.target)]  # type: ignore[attr-defined]
+    return any(code.tree.function(each) is not code.tree.function(step.node) for each in named)
+
+
+def _may_be_updated(code: Code, flow: Flow, step: Event) -> bool:
+    """Whether code out of sight can update the scaler: it is handed over, or an attribute that a base class can reach.
+
+    A method that scales, back-propagates and steps by itself leaves nothing to its base class.
+    """
+    others = [each for each in flow.events if each.act is Act.OPAQUE and not _is_its_own(code, each)]
+    if any(step.subject in each.touches for each in others):
+        return True
+    scales = [each for each in flow.of(Act.BACKWARD) if code.precision.scaler_of(each) is not None]
+    if any(each.function is step.function for each in scales):
+        return False
     owner = code.tree.enclosing(step.node, ast.ClassDef)
-    return (
-        isinstance(step.target, ast.Attribute)
-        and owner is not None
-        and any(base.rpartition(".")[2] not in _OPEN for base in code.values.bases(owner))
-    )
+    if not isinstance(step.target, ast.Attribute) or owner is None:
+        return any(each.may_touch(step.subject) for each in others)
+    inherits = any(base.rpartition(".")[2] not in _OPEN for base in code.values.bases(owner))
+    return inherits or any(each.may_touch(step.subject) for each in others)
 
 
 def _is_its_own(code: Code, event: Event) -> bool:

@@ -35,10 +35,10 @@ https://docs.pytorch.org/docs/stable/notes/amp_examples.html#gradient-accumulati
 import ast
 from collections.abc import Iterator
 
-from detectors import Code, Event, Interval, Kind, Problem, Region, Tier, Update
+from detectors import Code, Event, Interval, Kind, Problem, Region, Tier, Update, speaks_of_accumulation
 
 TIER = Tier.BUG
-WORDS = ("backward", "step", "zero_grad|clear_grad|.grad", "%")
+WORDS = ("backward", "step", "zero_grad|clear_grad|.grad", "%|accum|micro")
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -47,25 +47,39 @@ def detect(code: Code) -> Iterator[Problem]:
         if update.loop is None or _scales_elsewhere(code, update):
             continue
         for backward in update.backwards:
-            found = code.intervals.between(backward, update.step)
-            if found is None or not _accumulates(code, update, backward, found[1]):
+            every = _window(code, update, backward)
+            if every is None:
                 continue
             loss = backward.target
             if loss is None or backward.within(Region.ACCUMULATE) or code.losses.may_be_scaled(loss):
                 continue
-            every = code.source.of(found[1].every)
+            count = code.source.of(every)
             text = code.source.of(loss)
-            divided = f"{text} / {every}" if isinstance(loss, (ast.Name, ast.Attribute)) else f"({text}) / {every}"
+            divided = f"{text} / {count}" if isinstance(loss, (ast.Name, ast.Attribute)) else f"({text}) / {count}"
             is_operand = isinstance(code.tree.parents[loss], ast.Attribute)
-            in_reach = code.tree.function(found[1].every) is code.tree.function(loss)
+            in_reach = code.tree.function(every) is code.tree.function(loss)
             yield code.problem(
                 backward.node,
-                f"`{code.name(update.step.target)}` steps every `{every}` batches with the sum of their "
+                f"`{code.name(update.step.target)}` steps every `{count}` batches with the sum of their "
                 "gradients, since "
-                f"`{text}` is not divided by `{every}`: each step is that many times too large.",
+                f"`{text}` is not divided by `{count}`: each step is that many times too large.",
                 fix=[code.source.replace(loss, f"({divided})" if is_operand else divided)] if in_reach else [],
                 related=[(update.step.node, "the step")],
             )
+
+
+def _window(code: Code, update: Update, backward: Event) -> ast.expr | None:
+    """How many batches meet in one step: a step every k-th batch, or an inner loop over k micro batches."""
+    found = code.intervals.between(backward, update.step)
+    if found is not None:
+        return found[1].every if _accumulates(code, update, backward, found[1]) else None
+    inner = [loop for loop in backward.loops if loop not in update.step.loops]
+    if len(inner) != 1 or not isinstance(inner[0], ast.For) or backward.loops[-2:-1] != (update.loop,):
+        return None
+    match inner[0].iter:
+        case ast.Call(func=ast.Name(id="range"), args=[count]) if speaks_of_accumulation(count):
+            return count
+    return None
 
 
 def _accumulates(code: Code, update: Update, backward: Event, interval: Interval) -> bool:
@@ -85,10 +99,19 @@ def _scales_elsewhere(code: Code, update: Update) -> bool:
     """Whether the gradients themselves are touched in the loop, or a framework divides."""
     assert update.loop is not None
     for node in ast.walk(update.loop):
-        if isinstance(node, ast.Attribute) and node.attr in ("grad", "main_grad"):
+        if isinstance(node, ast.Attribute) and node.attr in ("grad", "main_grad", "accumulate"):
             return True
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":
-            owner = node.func.value
-            if code.kind(owner) is Kind.ENGINE or "accelerator" in code.name(owner).lower():
-                return True
-    return "accelerate" in code.packages or "deepspeed" in code.packages
+        func = node.func if isinstance(node, ast.Call) else None
+        if isinstance(func, ast.Attribute) and func.attr == "backward" and code.kind(func.value) is Kind.ENGINE:
+            return True
+    return "deepspeed" in code.packages or ("accelerate" in code.packages and _accelerate_divides(code))
+
+
+def _accelerate_divides(code: Code) -> bool:
+    """Whether an Accelerator may have been told how many batches make a step; by default it divides by one."""
+    made = code.calls("accelerate.Accelerator")
+    return not made or any(
+        code.may_have(each, name)
+        for each in made
+        for name in ("gradient_accumulation_steps", "gradient_accumulation_plugin")
+    )
