@@ -92,8 +92,9 @@ def test_parts_that_are_stopped_finish_what_they_are_at(tmp_path: Path) -> None:
 
 
 def test_a_data_folder_is_not_shared_and_a_second_server_says_why(tmp_path: Path) -> None:
-    with running(tmp_path) as service:
+    with running(tmp_path) as service, contextlib.ExitStack() as stack:
         second = Service(tmp_path, service.environment)
+        stack.callback(second.stop)
         with contextlib.suppress(AssertionError):
             second.start("serve-2")
         assert second.processes["serve-2"].wait(timeout=PATIENCE) == 1
