@@ -248,6 +248,8 @@ def _of_percent(template: str, node: ast.BinOp, right: ast.expr, source: Source)
         isinstance(right, ast.Call)
         and last_name(right.func) in ("len", "str", "repr", "int", "float", "round", "join", "item")
     )
+    if isinstance(right, ast.BinOp) and isinstance(right.op, ast.Add):
+        never_a_tuple = False  # tuples can be added
     if not never_a_tuple or placeholders(template) != 1:
         return None
     return Lazy(literal, (source.of(right),))
