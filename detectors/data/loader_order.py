@@ -46,6 +46,7 @@ _ORDERED = re.compile(
     r"bptt|stateful|sequential|contiguous|time_?series|forecast|temporal|stream|ordered|sorted|language_?model|corpus",
     re.I,
 )
+_NOISE = re.compile(r"(^|[._])(Random|Dummy|Fake|Boring|Synthetic)[A-Z]\w*|_?(random|dummy|fake)_", re.I)
 _EVALUATES = re.compile(r"(^|_)(inference|infer|evaluate|eval|validate|validation|test|predict)(_|$)", re.I)
 _LOOKS = re.compile(r"vis|plot|show|sample|demo|preview", re.I)
 
@@ -93,14 +94,18 @@ def _training(code: Code, loader: Loader) -> Iterator[Problem]:
 
 def _is_named_train(loader: Loader) -> bool:
     """Whether both the loader's and the data set's name say that it trains."""
-    return part_named(loader.name) is Part.TRAIN and part_named(last_name(loader.dataset)) is Part.TRAIN
+    measures = re.search(r"metric|score|acc", loader.name, re.I) is not None
+    parts = (part_named(loader.name), part_named(last_name(loader.dataset)))
+    return not measures and parts == (Part.TRAIN, Part.TRAIN)
 
 
 def _is_ordered(code: Code, loader: Loader) -> bool:
-    """Whether the order may be meant: sequences that go on, or one batch of everything."""
+    """Whether the order may be meant or does not matter: sequences that go on, noise, one batch of everything."""
     size = code.argument(loader.call, "batch_size", 1)
     texts = [code.tree.definition(loader.call), loader.name, code.name(loader.dataset)]
     texts += [each.origin or "" for each in code.values.of(loader.dataset)]
+    if any(_NOISE.search(each) for each in texts):
+        return True
     return any(_ORDERED.search(each) for each in texts) or (size is not None and "len(" in ast.unparse(size))
 
 
