@@ -15,6 +15,7 @@ from detectors._engine.definitions import Definitions
 from detectors._engine.endpoints import Endpoints
 from detectors._engine.events import Actions
 from detectors._engine.finding import Finding, Related, Tier
+from detectors._engine.finetuning import Finetuning
 from detectors._engine.flow import Flow
 from detectors._engine.frameworks import owning_framework
 from detectors._engine.inference import Inference
@@ -219,6 +220,11 @@ class Code:
     def llm_calls(self) -> LlmCalls:
         """Clients and calls of language models."""
         return LlmCalls(self.tree, self.names, self.values)
+
+    @cached_property
+    def finetuning(self) -> Finetuning:
+        """Tokenizers, models, Trainers and adapters."""
+        return Finetuning(self.tree, self.names, self.values, self.definitions)
 
     @cached_property
     def inference(self) -> Inference:

@@ -1,0 +1,137 @@
+"""Padding is trained as if it were text
+
+The labels are the padded ids, and nothing sets the padding to -100, the value the loss skips. Every short example then
+teaches the model to predict padding, often more positions than the text has, and the loss looks better than it is.
+
+❌
+```python
+from transformers import AutoTokenizer, Trainer
+
+tokenizer = AutoTokenizer.from_pretrained("openai-community/gpt2")
+
+
+def encode(row):
+    tokens = tokenizer(row["text"], truncation=True, padding="max_length", max_length=512)
+    tokens["labels"] = tokens["input_ids"].copy()  # ❌
+    return tokens
+
+
+trainer = Trainer(model=model, args=args, train_dataset=dataset.map(encode))
+```
+
+✅
+```python
+from transformers import AutoTokenizer, DataCollatorForLanguageModeling, Trainer
+
+tokenizer = AutoTokenizer.from_pretrained("openai-community/gpt2")
+
+
+def encode(row):
+    return tokenizer(row["text"], truncation=True, max_length=512)
+
+
+collator = DataCollatorForLanguageModeling(tokenizer, mlm=False)
+trainer = Trainer(model=model, args=args, train_dataset=dataset.map(encode), data_collator=collator)
+```
+
+https://huggingface.co/docs/transformers/main/en/main_classes/data_collator
+https://huggingface.co/docs/transformers/main/en/tasks/language_modeling
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from detectors import Code, Encoding, Problem, Tier, last_name
+
+TIER = Tier.BUG
+WORDS = ("labels", "input_ids", "padding", "okenizer")
+
+_KEEPS_LABELS = ("default_data_collator", "DataCollatorForSeq2Seq", "DataCollatorWithPadding", "DefaultDataCollator")
+_MAKES_LABELS = re.compile(r"(?<!\w)(?!DataCollatorForSeq2Seq|DataCollatorWithPadding|DefaultDataCollator)\w*Collator")
+_MASKS = re.compile(r"-\s?100\b|ignore_?(index|id|token)|label_?pad|loss_?mask|pad_token_id\s*[,\]:)]|!= ?\w*pad", re.I)
+
+
+def detect(code: Code) -> Iterator[Problem]:
+    """Labels that are padded ids, in a file where they are evidently trained on and nothing masks them."""
+    if code.is_test or _MASKS.search(code.text) or _MAKES_LABELS.search(code.text):
+        return
+    trains_labels = _a_trainer_keeps_them(code)
+    for node, value in _labels(code):
+        encoding = code.finetuning.encoding_of(value)
+        if encoding is None or not _is_padded(code, encoding):
+            continue
+        to_model = isinstance(node, ast.keyword)
+        if not (to_model or trains_labels) or (to_model and not _trains(code, node)):
+            continue
+        yield code.problem(
+            value,
+            f"`{code.name(value)}` is padded at line {encoding.node.lineno}, and its padding goes into the labels "
+            "unmasked: the loss counts every padding position.",
+            good=_good(code, node, value, encoding),
+            related=[(encoding.node, "pads")],
+        )
+
+
+def _labels(code: Code) -> Iterator[tuple[ast.AST, ast.expr]]:
+    """What is used as labels: an item, a key, an argument of a call."""
+    for assign in code.tree.all(ast.Assign):
+        target = assign.targets[0]
+        if isinstance(target, ast.Subscript) and _is_labels(target.slice):
+            yield assign, assign.value
+    for shown in code.tree.all(ast.Dict):
+        for key, value in zip(shown.keys, shown.values, strict=True):
+            if key is not None and _is_labels(key):
+                yield shown, value
+    for keyword in code.tree.all(ast.keyword):
+        if keyword.arg == "labels":
+            yield keyword, keyword.value
+
+
+def _is_labels(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value == "labels"
+
+
+def _is_padded(code: Code, encoding: Encoding) -> bool:
+    return encoding.always_pads or (encoding.pads_batches and code.finetuning.is_batch(encoding.text))
+
+
+def _a_trainer_keeps_them(code: Code) -> bool:
+    """Whether a Trainer of this file trains with the labels as they are."""
+    for trainer in code.finetuning.trainers:
+        collator = trainer.given("data_collator")
+        kept = collator is None or any(
+            each in ast.unparse(collator) or each in (code.values.only(collator).origin or "") for each in _KEEPS_LABELS
+        )
+        is_plain = trainer.origin.startswith("transformers.") and isinstance(
+            trainer.node.func, (ast.Name, ast.Attribute)
+        )
+        own = (code.origin(trainer.node) or "").startswith("<local>.")
+        if kept and is_plain and not trainer.is_open and not own:
+            return True
+    return False
+
+
+def _trains(code: Code, keyword: ast.AST) -> bool:
+    """Whether the call is of a model, in a function that back-propagates."""
+    call = code.tree.parents.get(keyword)
+    function = code.tree.function(keyword)
+    if not isinstance(call, ast.Call) or not last_name(call.func):
+        return False
+    around: ast.AST = function if function is not None else code.tree.module
+    return code.finetuning.model(call.func) is not None and any(
+        isinstance(each, ast.Attribute) and each.attr == "backward" for each in ast.walk(around)
+    )
+
+
+def _good(code: Code, node: ast.AST, value: ast.expr, encoding: Encoding) -> str:
+    """The same assignment with the padding masked, where ids are lists."""
+    tensors = encoding.setting("return_tensors")
+    if not isinstance(node, ast.Assign) or tensors is not None:
+        return ""
+    base = value.func.value if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) else value
+    ids, pad = code.source.of(base), f"{code.source.of(encoding.tokenizer)}.pad_token_id"
+    target = code.source.of(node.targets[0])
+    if code.finetuning.is_batch(encoding.text):
+        return f"{target} = [\n    [token if token != {pad} else -100 for token in ids] for ids in {ids}\n]"
+    return f"{target} = [token if token != {pad} else -100 for token in {ids}]"
