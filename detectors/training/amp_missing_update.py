@@ -45,7 +45,7 @@ WORDS = ("scaler|Scaler", "step")
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Steps through a scaler after which nothing updates it before the next backward."""
+    """Steps through a scaler after which nothing updates it in the same iteration."""
     for flow in code.flows:
         for step in flow.of(Act.SCALER_STEP):
             assert isinstance(step.node, ast.Call)
@@ -77,7 +77,7 @@ def _is_updated(code: Code, flow: Flow, step: Event) -> bool:
     def is_update(event: Event) -> bool:
         return event.act is Act.SCALER_UPDATE and event.subject == step.subject
 
-    if flow.reaches(step, is_update, avoiding=lambda event: event.act is Act.BACKWARD):
+    if flow.reaches(step, is_update, avoiding=lambda event: event.act is Act.LOOP and event.node in step.loops):
         return True
     updating = [call for call in code.method_calls("update") if isinstance(call.func, ast.Attribute)]
     named = [each for each in updating if last_name(each.func.value) == last_name(step.target)]  # type: ignore[attr-defined]
