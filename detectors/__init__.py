@@ -29,7 +29,7 @@ from detectors._engine.loaders import Loader, Style
 from detectors._engine.loops import TrainingStep, common_loop
 from detectors._engine.mend import Change
 from detectors._engine.messages import is_built, lazy_form, placeholders
-from detectors._engine.names import Bound
+from detectors._engine.names import Binding, Bound
 from detectors._engine.neighbours import Repository
 from detectors._engine.passes import DISCRETE, EVALUATION, EvaluationPass, covers
 from detectors._engine.preprocessing import Fit, Leak, Learns
@@ -40,7 +40,7 @@ from detectors._engine.schedules import Schedule, Unit
 from detectors._engine.secrets import PREFIXES as SECRET_PREFIXES
 from detectors._engine.splits import By, Part, Split, part_named
 from detectors._engine.tensors import Graph
-from detectors._engine.tree import Function, Loop
+from detectors._engine.tree import FUNCTIONS, Function, Loop
 from detectors._engine.updates import Update, gives_gradients, is_bookkeeping
 from detectors._engine.values import last_name
 
@@ -48,6 +48,7 @@ __all__ = [
     "DISCRETE",
     "EVALUATES",
     "EVALUATION",
+    "FUNCTIONS",
     "RERANKS",
     "SECRET_PREFIXES",
     "STORES",
@@ -55,6 +56,7 @@ __all__ = [
     "Activation",
     "Analysis",
     "Applied",
+    "Binding",
     "Bound",
     "By",
     "Change",

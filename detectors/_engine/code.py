@@ -25,6 +25,7 @@ from detectors._engine.loaders import Loaders
 from detectors._engine.loops import TrainingStep, training_steps
 from detectors._engine.losses import Losses
 from detectors._engine.mend import Change, Source
+from detectors._engine.modules import Modules
 from detectors._engine.names import Names
 from detectors._engine.neighbours import Neighbours, Repository
 from detectors._engine.passes import Passes
@@ -178,6 +179,11 @@ class Code:
     def tensors(self) -> Tensors:
         """What expressions hold of the autograd graph."""
         return Tensors(self.tree, self.names, self.values, self.actions)
+
+    @cached_property
+    def modules(self) -> Modules:
+        """The `nn.Module` classes of this file."""
+        return Modules(self.tree, self.names, self.values)
 
     @cached_property
     def ranks(self) -> Ranks:
