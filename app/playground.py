@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from app import pipeline, relevance
+from app import notebook, pipeline, relevance
 from app.diff import parse, split_lines, with_texts
 from app.pull_request import ChangedFile, DiffLine, Hunk, PullRequest, PullRequestRef, Status
 from app.review.comment import Review
@@ -90,7 +90,18 @@ def _files(submission: Submission) -> tuple[ChangedFile, ...]:
         case Kind.FILE:
             return (_of_texts(submission, "train.py", (".py", ".pyw")),)
         case Kind.NOTEBOOK:
-            return (_of_texts(submission, "notebook.ipynb", (".ipynb",)),)
+            _check_notebook(submission.after)
+            _check_notebook(submission.before)
+            return (_of_texts(submission, "notebook.ipynb", (notebook.SUFFIX,)),)
+
+
+def _check_notebook(text: str) -> None:
+    """On a pull request a notebook that cannot be read may also be none of ours; here somebody asks for it."""
+    try:
+        if text.strip():
+            notebook.read(text)
+    except notebook.BrokenNotebook as reason:
+        raise Unusable(f"The notebook cannot be read: it is {reason}.") from None
 
 
 def _of_diff(diff: str, heads: Mapping[str, str]) -> Iterator[ChangedFile]:
