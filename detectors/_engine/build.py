@@ -14,9 +14,19 @@ from detectors._engine.values import Subject
 _DEPTH = 6
 _EVENTS = 5000
 _HARMLESS = (
-    "builtins.", "torch.", "numpy.", "math.", "logging.", "os.", "time.", "tqdm", "random.", "json.", "sys.", "pathlib.",
-    "collections.", "itertools.", "functools.", "wandb.", "mlflow.", "matplotlib.", "copy.", "datetime.", "re.", "pandas.", "shutil.",
+    "builtins.", "torch.", "numpy.", "math.", "logging.", "os.", "time.", "tqdm", "random.", "json.", "sys.", "re.",
+    "collections.", "itertools.", "functools.", "wandb.", "mlflow.", "matplotlib.", "copy.", "datetime.", "pandas.",
+    "shutil.", "pathlib.",
 )  # fmt: skip
+_PLAIN = frozenset(
+    """
+    item parameters named_parameters state_dict modules children to cuda cpu numpy detach clone float double half long
+    int type append extend items keys values get format join split strip startswith endswith size dim view reshape
+    permute transpose unsqueeze squeeze mean sum max min argmax tolist info debug warning error add_scalar set_postfix
+    contiguous expand repeat flatten eq ne any all abs sqrt pow exp log softmax repeat_interleave new_zeros
+    """.split()
+)
+"""Methods of tensors, containers, modules and loggers that neither step, clear nor switch anything."""
 
 
 @dataclass
@@ -275,7 +285,8 @@ class FlowBuilder:
             return self._follow_imported(*imported, call, frame, frontier)
         if function is None and self._is_opaque(call):
             frontier = self._closures(call, frame, frontier)
-            return self._append(self._opaque(call, frame), frontier)
+            event = self._opaque(call, frame)
+            return self._append(event, frontier) if event.touches else frontier
         return frontier
 
     def _called(self, call: ast.Call, frame: _Frame) -> Function | None:
@@ -313,6 +324,8 @@ class FlowBuilder:
         return frontier
 
     def _is_opaque(self, call: ast.Call) -> bool:
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _PLAIN:
+            return False
         origin = self._names.origin(call.func)
         return origin is None or not origin.startswith(_HARMLESS)
 
