@@ -271,7 +271,7 @@ def _before_init(code: Code, owner: ast.ClassDef) -> Iterator[Problem]:
         if each.scope is init
         and each.node in init.body
         and each.how is Bound.ASSIGNMENT
-        and (called is None or each.node.lineno < called.lineno)  # type: ignore[attr-defined]
+        and (called is None or each.node.lineno < called.lineno)
         and each.value is not None
         and isinstance(each.value, ast.Call)
         and (code.modules.makes(each.value) or code.modules.makes_parameter(each.value))
