@@ -303,7 +303,9 @@ def _run(code: Code) -> Iterator[Problem]:
         if not _is_started(code, training):
             continue
         for call in code.tree.all(ast.Call):
-            if code.tree.function(call) in functions and _makes_model(code, call) and _is_trained(code, call):
+            if code.tree.function(call) not in functions or not _makes_model(code, call):
+                continue
+            if _draws_weights(code, call) and _is_trained(code, call):
                 yield code.problem(
                     _start(code) or call,
                     f"`{code.name(call.func)}` draws its weights{_at(code, call)} and training follows, but nothing in "
@@ -337,6 +339,13 @@ def _is_trained(code: Code, call: ast.Call) -> bool:
         for each in code.values.of(one.func.value)  # type: ignore[attr-defined]
     }
     return any(each.call is call for each in asked)
+
+
+def _draws_weights(code: Code, call: ast.Call) -> bool:
+    """Whether what the call makes may begin with random weights: a class of this file only where it is a module for
+    certain, since what derives from another library's model may begin with constants, as a Gaussian process does."""
+    owner = code.values.callee(call)
+    return not isinstance(owner, ast.ClassDef) or code.modules.is_module_class(owner)
 
 
 def _is_short(code: Code, call: ast.Call) -> bool:

@@ -45,6 +45,7 @@ from detectors import Code, Loop, Problem, Tier
 
 TIER = Tier.BUG
 WORDS = ("backward", "append|+|[")
+_OF_TENSORS = frozenset(["item", "detach", "mean", "cpu", "numpy", "tolist", "to", "data", "float", "backward", "view"])
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -62,7 +63,8 @@ def detect(code: Code) -> Iterator[Problem]:
             leaves = code.tensors.attached_leaves(value)
             named = [each for each in leaves if isinstance(each, (ast.Name, ast.Attribute, ast.Call))]
             is_whole = len(named) == len(leaves) and not any("\n" in code.source.of(each) for each in leaves)
-            fix = [code.source.replace(each, f"{code.source.of(each)}.item()") for each in leaves] if is_whole else []
+            cut = "detach" if _is_used_as_tensor(code, keeper) else "item"
+            fix = [code.source.replace(each, f"{code.source.of(each)}.{cut}()") for each in leaves] if is_whole else []
             what = " and ".join(f"`{code.name(each)}`" for each in leaves[:2])
             yield code.problem(
                 place,
@@ -71,6 +73,28 @@ def detect(code: Code) -> Iterator[Problem]:
                 fix=fix,
                 related=[(backward, "the gradients were computed here")],
             )
+
+
+def _is_used_as_tensor(code: Code, keeper: ast.expr) -> bool:
+    """Whether a number would not do in the keeper's place: it is stacked, returned, or its methods are called."""
+    root = keeper
+    while isinstance(root, ast.Subscript):
+        root = root.value
+    text = ast.unparse(root)
+    for use in code.tree.all(type(root)):
+        if ast.unparse(use) != text or not isinstance(getattr(use, "ctx", None), ast.Load):
+            continue
+        for above in code.tree.ancestors(use):
+            if isinstance(above, ast.Call) and (code.origin(above) or "").startswith("torch."):
+                if not (code.origin(above) or "").endswith(("ensor", "save")):
+                    return True
+            elif isinstance(above, ast.Attribute) and above.attr in _OF_TENSORS:
+                return True
+            elif isinstance(above, ast.Return):
+                return True
+            elif isinstance(above, ast.stmt):
+                break
+    return False
 
 
 def _kept(code: Code) -> Iterator[tuple[ast.stmt | ast.Call, ast.expr, ast.expr]]:

@@ -56,9 +56,9 @@ def detect(code: Code) -> Iterator[Problem]:
     passes = sorted(code.passes.evaluations, key=lambda each: each.forward.line)
     for each in passes:
         where = each.loop or each.forward.function
-        if where in told or where is None or not _has_gradients(code, each):
+        if {where, each.forward.function} & told or where is None or not _has_gradients(code, each):
             continue
-        told.add(where)
+        told.add(each.forward.function if _is_evaluation(each) else where)
         yield _problem(code, each)
 
 
@@ -127,12 +127,18 @@ def _problem(code: Code, each: EvaluationPass) -> Problem:
 def _fix(code: Code, each: EvaluationPass) -> tuple[Change, ...]:
     """A decorator where the whole function evaluates, else a `with` around its loop."""
     function = each.forward.function
-    torch = code.names.imported_as("torch", function)
+    torch = code.names.imported_as("torch", None)
+    if function is not None and torch is not None and _is_evaluation(each):
+        return (code.source.insert_before(function, f"@{torch}.no_grad()"),)
+    torch = torch or code.names.imported_as("torch", function)
     if torch is None:
         return ()
-    if function is not None and each.is_named and not _trains(each, function):
-        return (code.source.insert_before(function, f"@{torch}.no_grad()"),)
     return code.source.indent_block([each.loop], f"with {torch}.no_grad():") if each.loop is not None else ()
+
+
+def _is_evaluation(each: EvaluationPass) -> bool:
+    """Whether the whole function evaluates, by its name and by what it does."""
+    return each.forward.function is not None and each.is_named and not _trains(each, each.forward.function)
 
 
 def _trains(each: EvaluationPass, function: Function) -> bool:
