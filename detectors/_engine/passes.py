@@ -184,7 +184,7 @@ class Passes:
         if origin.endswith((".from_pretrained", "pipeline")):
             return False
         if value.call is not None and origin == "torch.nn.Sequential":
-            return self._layers_depend(ast.walk(value.call))
+            return self._layers_depend(iter(self._tree.below(value.call)))
         if re.match(r"torchvision\.models\.|timm\.|segmentation_models_pytorch\.|efficientnet_pytorch\.", origin):
             return True
         return _layer_depends(origin)
@@ -193,7 +193,7 @@ class Passes:
         """The same for a class of this file, from the layers its methods make and the functions they call."""
         if any(each == "?" or not each.startswith(_KNOWN_BASES) for each in self._values.bases(owner)):
             return None
-        nodes = [node for each in self._values.lineage(owner) for node in ast.walk(each)]
+        nodes = [node for each in self._values.lineage(owner) for node in self._tree.below(each)]
         return self._layers_depend(nodes)
 
     def _layers_depend(self, nodes: Iterator[ast.AST] | list[ast.AST]) -> bool | None:

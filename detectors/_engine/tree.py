@@ -3,6 +3,7 @@
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TypeVar, overload
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -30,13 +31,15 @@ class Tree:
         self.module = ast.parse(text)
         self.parents: dict[ast.AST, ast.AST] = {}
         self._by_kind: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
+        self._nodes: list[ast.AST] = []
         self._walk()
 
     def _walk(self) -> None:
-        parents, by_kind = self.parents, self._by_kind
+        parents, by_kind, nodes = self.parents, self._by_kind, self._nodes
         stack: list[ast.AST] = [self.module]
         while stack:
             node = stack.pop()
+            nodes.append(node)
             by_kind[node.__class__].append(node)
             children: list[ast.AST] = []
             for value in node.__dict__.values():
@@ -59,6 +62,24 @@ class Tree:
         """Every node of these kinds, in source order within a kind."""
         for kind in kinds:
             yield from self._by_kind.get(kind, ())
+
+    def below(self, node: ast.AST) -> list[ast.AST]:
+        """The node and everything below it, in source order: what `ast.walk` gives, without walking again."""
+        start = self._start[node]
+        return self._nodes[start : start + self._size[start]]
+
+    @cached_property
+    def _start(self) -> dict[ast.AST, int]:
+        return {node: position for position, node in enumerate(self._nodes)}
+
+    @cached_property
+    def _size(self) -> list[int]:
+        """The number of nodes in each subtree; children come after their parent, so one pass from the end."""
+        sizes = [1] * len(self._nodes)
+        start, parents = self._start, self.parents
+        for position in range(len(self._nodes) - 1, 0, -1):
+            sizes[start[parents[self._nodes[position]]]] += sizes[position]
+        return sizes
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """From the node's parent up to the module."""
