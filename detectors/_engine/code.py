@@ -298,7 +298,7 @@ class Code:
         """Whether the path is of a test or of its fixtures: rules of training hygiene are off there."""
         parts = self.path.replace("\\", "/").split("/")
         in_tests = any(each in ("tests", "test", "testing") for each in parts[:-1])
-        return in_tests or parts[-1].startswith(("test_", "conftest")) or parts[-1].endswith("_test.py")
+        return in_tests or parts[-1].startswith(("test_", "tests.py", "conftest")) or parts[-1].endswith("_test.py")
 
     def step_around(self, node: ast.AST) -> TrainingStep | None:
         """The training step with which the node always runs: in the body of its loop, or in the function the loop calls
@@ -453,6 +453,12 @@ class Code:
         return shown[0], min(shown[1], shown[0] + _EXCERPT)
 
     def _mended(self, first: int, last: int, changes: Sequence[Change]) -> str:
+        """The lines of the ❌ block with the changes; the place of the changes, where they are further off."""
+        mended = _dedented(self.source.changed(first, last, changes).split("\n"))
+        if mended != _dedented(self.source.lines[first - 1 : last]):
+            return mended
+        first = min(each.line for each in changes)
+        last = min(max(each.end_line for each in changes), first + _EXCERPT)
         return _dedented(self.source.changed(first, last, changes).split("\n"))
 
 
