@@ -36,5 +36,11 @@ corpus: .venv/dev
 bench: .venv/dev
 	$(BIN)/python -m tests.bench
 
+storm: .venv/dev
+	$(BIN)/python -m tests.storm
+
+load: .venv/dev
+	$(BIN)/python -m tests.load
+
 clean:
 	rm -rf .venv

@@ -120,6 +120,13 @@ class Bot:
             _kill_group(group)
         self._groups.clear()
 
+    def ended(self) -> list[str]:
+        """The processes that ended by themselves; each is named once, and may be started again."""
+        names = [name for name, process in self._running.items() if process.poll() is not None]
+        for name in names:
+            del self._running[name]
+        return names
+
     def is_ready(self) -> bool:
         """Whether `GET /readyz` answers 200."""
         try:
