@@ -72,7 +72,7 @@ def detect(code: Code) -> Iterator[Problem]:
             f"nothing in this file resizes it{end}.",
             fix=[_resize(code, call, model, target)] if target is not None else [],
             related=[(model, "the model is loaded with the old vocabulary")],
-            tier=None if known else Tier.RISK,
+            tier=None if known else Tier.ADVICE,
         )
 
 
