@@ -259,6 +259,10 @@ class Inbox:
             await self._put([item])
         return item
 
+    async def is_settled(self, delivery: str) -> bool:
+        """Whether a delivery ran to its end, or is a dead letter: to ask for it again would change nothing."""
+        return bool(await self._redis.exists(key("finished", delivery), key("dead", delivery)))
+
     async def overdue(self, *, before: float, look_again: float) -> list[Subject]:
         """Subjects that should have been looked at by then; each is named again only after `look_again`."""
         names: list[bytes] = await self._redis.zrangebyscore(_INDEX, "-inf", before, start=0, num=500)

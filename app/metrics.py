@@ -16,7 +16,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry()
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -39,6 +39,11 @@ WAIT_SECONDS = Histogram(
     "mlstaff_wait_seconds",
     "From a delivery to the beginning of its first run",
     buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800),
+    registry=REGISTRY,
+)
+DELIVERIES_RECOVERED = Counter(
+    "mlstaff_deliveries_recovered",
+    "Deliveries that GitHub was asked to repeat since they had failed",
     registry=REGISTRY,
 )
 ANALYSES = Counter("mlstaff_analyses", "Calls of the analysis processes", ["outcome"], registry=REGISTRY)

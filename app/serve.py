@@ -25,6 +25,7 @@ from app import logs, metrics
 from app.analysts import Analysts
 from app.embedded import CannotStart, Embedded
 from app.jobs import GRACE_SECONDS, Jobs
+from app.recovery import Recovers, Recovery
 from app.reviewer import Reviewer
 from app.settings import Settings
 from app.store import Store, Unavailable
@@ -40,7 +41,7 @@ SPAWNED: Callable[..., BaseProcess] = multiprocessing.get_context("spawn").Proce
 log = structlog.get_logger("mlstaff.serve")
 
 
-class Reviews(Does, Protocol):
+class Reviews(Does, Recovers, Protocol):
     """What a worker and the web server need of a reviewer."""
 
     app_name: str
@@ -228,14 +229,17 @@ async def _worker(settings: Settings, make_reviewer: MakeReviewer, stop: asyncio
         reviewer = make_reviewer(settings, store, analysts)
         warming = asyncio.create_task(analysts.warm(), name="warm")
         reporting = asyncio.create_task(_report(store, name), name="report")
+        recovery = Recovery(store, reviewer, jobs.inbox.is_settled)
+        recovering = asyncio.create_task(_recover(settings, recovery), name="recovery")
         working = asyncio.create_task(jobs.work(reviewer, name=name, at_once=settings.worker_jobs), name="work")
         log.info("working", worker=name)
         await _first(working, stop)
         working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working
-        for task in (warming, reporting):
+        for task in (warming, reporting, recovering):
             task.cancel()
+        await asyncio.wait([recovering])
         await reviewer.close()
     log.info("stopped", worker=name)
 
@@ -252,6 +256,12 @@ async def _wait_for_store(url: str, stop: asyncio.Event) -> None:
     async with Store(url) as store:
         while not stop.is_set() and not await store.is_reachable():
             await asyncio.sleep(0.05)
+
+
+async def _recover(settings: Settings, recovery: Recovery) -> None:
+    """Without credentials there is nobody to ask."""
+    if settings.app_id is not None and settings.private_key is not None:
+        await recovery.run()
 
 
 async def _report(store: Store, name: str) -> None:

@@ -204,5 +204,11 @@ _READERS: dict[str, Callable[[bytes, str], Event]] = {
     "ping": _ping,
 }
 
+
+def is_acted_on(event: str, action: str | None) -> bool:
+    """Whether anything may be done on such a delivery."""
+    return event != "ping" and (f"{event}.{action}" if action else event) in _READERS
+
+
 KNOWN_EVENTS = frozenset(name.partition(".")[0] for name in _READERS)
 """The names that are safe as a label of metrics."""
