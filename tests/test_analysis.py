@@ -109,3 +109,34 @@ def test_every_detector_is_found_by_its_folder_alone() -> None:
     }
 
     assert {each.name for each in all_detectors()} == files
+
+
+def test_an_example_whose_change_is_far_from_the_problem_shows_the_place_of_the_change() -> None:
+    lines = ["import torch", "", "", "def evaluate(model, loader):", "    model.eval()", "    correct = 0"]
+    lines += [f"    print({count})" for count in range(30)]
+    lines += [
+        "    for x, y in loader:",
+        "        correct += (model(x).argmax(1) == y).sum().item()",
+        "    return correct",
+    ]
+
+    (finding,) = analyse("\n".join(lines), "evaluate.py", rules={"missing-no-grad"}).findings
+
+    assert finding.good == "@torch.no_grad()\ndef evaluate(model, loader):"
+
+
+@pytest.mark.parametrize(
+    ("after", "kept"),
+    [
+        ("print(torch.stack(losses).mean())", "loss.detach()"),
+        ("print(losses[-1].item())", "loss.detach()"),
+        ("print(sum(losses) / len(losses))", "loss.item()"),
+    ],
+)
+def test_a_loss_that_is_kept_stays_a_tensor_where_one_is_needed(after: str, kept: str) -> None:
+    loop = "for x, y in loader:\n    loss = criterion(model(x), y)\n    loss.backward()\n    losses.append(loss)\n"
+    source = f"import torch\n\nmodel = torch.nn.Linear(2, 2)\nlosses = []\n{loop}{after}\n"
+
+    (finding,) = analyse(source, "train.py", rules={"graph-retention"}).findings
+
+    assert finding.good == f"losses.append({kept})"

@@ -48,6 +48,7 @@ _ORDERED = re.compile(
 )
 _NOISE = re.compile(r"(^|[._])(Random|Dummy|Fake|Boring|Synthetic)[A-Z]\w*|_?(random|dummy|fake)_", re.I)
 _EVALUATES = re.compile(r"(^|_)(inference|infer|evaluate|eval|validate|validation|test|predict)(_|$)", re.I)
+_ALL = 10_000
 _LOOKS = re.compile(r"vis|plot|show|sample|demo|preview", re.I)
 
 
@@ -106,7 +107,10 @@ def _is_ordered(code: Code, loader: Loader) -> bool:
     texts += [each.origin or "" for each in code.values.of(loader.dataset)]
     if any(_NOISE.search(each) for each in texts):
         return True
-    return any(_ORDERED.search(each) for each in texts) or (size is not None and "len(" in ast.unparse(size))
+    if any(_ORDERED.search(each) for each in texts):
+        return True
+    count = size.value if isinstance(size, ast.Constant) else None
+    return size is not None and ("len(" in ast.unparse(size) or (isinstance(count, int) and count >= _ALL))
 
 
 def _is_shuffled_by_hand(code: Code) -> bool:

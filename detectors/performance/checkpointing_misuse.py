@@ -36,22 +36,25 @@ WORDS = ("checkpoint",)
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """`checkpoint(...)` with no `use_reentrant`; a model that checkpoints and caches at once."""
+    """`checkpoint(...)` with no `use_reentrant`, once a block; a model that checkpoints and caches at once."""
     if code.is_test:
         return
-    origins = ("torch.utils.checkpoint.checkpoint", "torch.utils.checkpoint.checkpoint_sequential")
-    for call in code.calls(*origins):
-        if len(call.args) < 2 and not call.keywords:
-            continue
-        if not code.may_have(call, "use_reentrant") and not any(
+    found: dict[ast.stmt, list[ast.Call]] = {}
+    for call in code.calls("torch.utils.checkpoint.checkpoint", "torch.utils.checkpoint.checkpoint_sequential"):
+        unset = not code.may_have(call, "use_reentrant") and not any(
             isinstance(each, ast.Starred) for each in call.args[:1]
-        ):
-            yield code.problem(
-                call,
-                f"`{code.name(call.func)}` recomputes `{code.name(call.args[0]) if call.args else 'its function'}` "
-                "with `use_reentrant` unset: the default is the old, restricted variant and is being changed.",
-                fix=[code.source.set_keyword(call, "use_reentrant", "False")],
-            )
+        )
+        if unset and (len(call.args) > 1 or call.keywords):
+            found.setdefault(code.tree.block(code.tree.statement(call))[0], []).append(call)
+    for call, *others in found.values():
+        more = f" (so do {len(others)} more here)" if len(others) > 1 else " (so does one more here)" if others else ""
+        yield code.problem(
+            call,
+            f"`{code.name(call.func)}` recomputes `{code.name(call.args[0]) if call.args else 'its function'}` "
+            f"with `use_reentrant` unset{more}: the default is the old, restricted variant and is being changed.",
+            fix=[code.source.set_keyword(each, "use_reentrant", "False") for each in (call, *others)],
+            related=[(each, "also unset") for each in others[:3]],
+        )
     yield from _cached(code)
 
 

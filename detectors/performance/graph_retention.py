@@ -88,9 +88,7 @@ def _is_used_as_tensor(code: Code, keeper: ast.expr) -> bool:
             if isinstance(above, ast.Call) and (code.origin(above) or "").startswith("torch."):
                 if not (code.origin(above) or "").endswith(("ensor", "save")):
                     return True
-            elif isinstance(above, ast.Attribute) and above.attr in _OF_TENSORS:
-                return True
-            elif isinstance(above, ast.Return):
+            elif isinstance(above, ast.Return) or (isinstance(above, ast.Attribute) and above.attr in _OF_TENSORS):
                 return True
             elif isinstance(above, ast.stmt):
                 break
