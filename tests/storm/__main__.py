@@ -1,7 +1,6 @@
 """`python -m tests.storm` (or `make storm`): a storm, compared with a calm run of the same seed"""
 
 import argparse
-import json
 import sys
 import tempfile
 import time

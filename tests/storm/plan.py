@@ -1,8 +1,8 @@
 """What people do in a storm, all of it known before it begins: a function of the seed
 
 Who does what does not depend on what the bot says, and what the bot has to say in the end depends on the last
-heads alone, so that a calm run and a storm can be compared. Hence a rule is ignored but never spoken of again, and nobody
-answers in the bot's threads.
+heads alone, so that a calm run and a storm can be compared. Hence nothing that was ignored or paused is taken up again
+in another comment, and nobody answers in the bot's threads.
 """
 
 import random
@@ -136,7 +136,8 @@ class _Writer:
 
     def _next(self, at: float) -> Act:
         kinds: tuple[Kind, ...] = ("push", "push", "push", "force", "command", "command", "comment")
-        kind = self._luck.choice((*kinds, self._luck.choice(("rerun", "reopen", "title"))))
+        rare: tuple[Kind, ...] = ("rerun", "reopen", "title")
+        kind = self._luck.choice((*kinds, self._luck.choice(rare)))
         if kind == "push":
             return Act(at, self._number, kind, self._push())
         if kind == "force":
