@@ -186,9 +186,9 @@ def _mixed(code: Code, use: ast.expr) -> ast.expr | None:
         above = code.tree.parents.get(parent) if parent is not None else None
         if isinstance(parent, ast.Attribute) and parent.attr in _KEEPS_PLACE and isinstance(above, ast.Call):
             node = above
-        elif isinstance(parent, ast.Subscript) and parent.value is node and _is_view(parent.slice):
-            node = parent
-        elif isinstance(parent, ast.UnaryOp):
+        elif isinstance(parent, ast.UnaryOp) or (
+            isinstance(parent, ast.Subscript) and parent.value is node and _is_view(parent.slice)
+        ):
             node = parent
         else:
             break
