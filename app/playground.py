@@ -12,9 +12,9 @@ from app import notebook, pipeline, relevance
 from app.diff import parse, split_lines, with_texts
 from app.pull_request import ChangedFile, DiffLine, Hunk, PullRequest, PullRequestRef, Status
 from app.review.comment import Review
-from app.review.find import FileReport, introduced_in
+from app.review.find import FileReport
 from app.review.options import Options
-from app.whole_file import head_of
+from app.whole_file import context_of, head_of
 
 _CONTEXT = 3
 _HEAD = "0" * 40
@@ -62,13 +62,9 @@ def play(submission: Submission) -> Played:
     files = _files(submission)
     caveats = [_caveat(file) for file in files if file.unread]
     pull_request = _pull_request(files)
-    reports = tuple(introduced_in(file, pipeline.imported_texts(file, files), False) for file in _analysed(files))
+    reports = pipeline.find(pull_request)
     caveats += _skipped(reports, files)
     return Played(files, pipeline.review(pull_request, reports, Options(public_url="/")), tuple(caveats))
-
-
-def _analysed(files: Sequence[ChangedFile]) -> Iterable[ChangedFile]:
-    return pipeline.to_analyse(files)
 
 
 def _skipped(reports: Iterable[FileReport], files: Iterable[ChangedFile]) -> Iterator[str]:
@@ -113,16 +109,17 @@ def _of_diff(diff: str, heads: Mapping[str, str]) -> Iterator[ChangedFile]:
             "This is no unified diff: there is no file header (`diff --git …`, or `---` and `+++`) in it. "
             "The output of `git diff` is one; a whole file belongs under “Before and after”."
         )
+    context = context_of(files)
     for file in files:
-        yield file if file.unread else _with_head(file, files, heads)
+        yield file if file.unread else _with_head(file, context, heads)
 
 
-def _with_head(file: ChangedFile, files: Sequence[ChangedFile], heads: Mapping[str, str]) -> ChangedFile:
+def _with_head(file: ChangedFile, context: int, heads: Mapping[str, str]) -> ChangedFile:
     if file.status is Status.REMOVED:
         return with_texts(file, None)
     head = _given(file.path, heads)
     if head is None:
-        head = head_of(file, files)
+        head = head_of(file, context)
     if head is None and not relevance.is_worth_reading(file.path):
         return file
     if head is None:

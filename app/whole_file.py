@@ -1,6 +1,6 @@
 """Head texts that a diff alone gives away: of new files, and of files that it shows from first to last line."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from app.pull_request import ChangedFile, DiffLine, Hunk, Status
@@ -9,8 +9,13 @@ _SURELY_CHOSEN = 25
 """Whoever asks git for more context than this (`-U99999`) wants whole files."""
 
 
-def head_of(file: ChangedFile, files: Sequence[ChangedFile]) -> str | None:
-    """The text at the head, None where the diff shows only parts of it; `files` are all of the same diff.
+def context_of(files: Iterable[ChangedFile]) -> int:
+    """At least how many lines of context git was asked for when it made this diff."""
+    return max((length for file in files for hunk in file.hunks for length in _context(hunk)), default=0)
+
+
+def head_of(file: ChangedFile, context: int) -> str | None:
+    """The text at the head, None where the diff shows only parts of it; `context` is that of the diff.
 
     A hunk that starts at line 1 holds the whole file where less context follows its last change than git
     adds: the file ended there. How much git adds (`diff.context`, three lines unless told) shows in the
@@ -18,15 +23,10 @@ def head_of(file: ChangedFile, files: Sequence[ChangedFile]) -> str | None:
     """
     if file.status is Status.ADDED:
         return _text(file.hunks)
-    if (
-        len(file.hunks) != 1
-        or not file.hunks[0].lines
-        or 1 not in (file.hunks[0].lines[0].new, file.hunks[0].lines[0].old)
-    ):
+    if len(file.hunks) != 1 or 1 not in (file.hunks[0].lines[0].new, file.hunks[0].lines[0].old):
         return None
     after = _trailing(file.hunks[0])
-    asked = max((length for each in files for hunk in each.hunks for length in _context(hunk)), default=0)
-    return _text(file.hunks) if after < asked or after > _SURELY_CHOSEN else None
+    return _text(file.hunks) if after < context or after > _SURELY_CHOSEN else None
 
 
 def _text(hunks: Sequence[Hunk]) -> str:
@@ -43,7 +43,7 @@ def _trailing(hunk: Hunk) -> int:
 
 
 def _context(hunk: Hunk) -> Iterator[int]:
-    """At least how many lines of context git was asked for, by each run of them in a hunk."""
+    """What each run of context in a hunk says of it: between two changes there is room for twice as much."""
     runs = [(is_context, len(list(run))) for is_context, run in groupby(hunk.lines, _is_context)]
     for number, (is_context, length) in enumerate(runs):
         if is_context:

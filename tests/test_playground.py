@@ -14,7 +14,7 @@ from app.playground import Kind, Played, Submission, Unusable, play
 from app.review.comment import Conclusion
 from app.web import diff_view, forms, highlight, markdown, playground
 from app.web.review_view import shown
-from app.whole_file import head_of
+from app.whole_file import context_of, head_of
 from tests.changes import BUGGY, TRAINING, changed, unified
 from tests.site import CONNECTED, Client, site
 
@@ -145,7 +145,7 @@ def test_a_head_that_a_diff_gives_away_is_the_head(before: list[str], after: lis
     base, head = ("".join(f"{line}\n" for line in text) for text in (before, after))
     files = parse(unified(base, head, context=context))
 
-    assert [file for file in files if head_of(file, files) not in (None, head)] == []
+    assert [file for file in files if head_of(file, context_of(files)) not in (None, head)] == []
 
 
 # -- how it is shown ----------------------------------------------------------------------------------------
