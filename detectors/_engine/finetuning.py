@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from detectors._engine.definitions import Definitions
-from detectors._engine.names import Names
+from detectors._engine.libraries import Kind
+from detectors._engine.names import Bound, Names
 from detectors._engine.tree import Tree
 from detectors._engine.values import Values
 
@@ -145,7 +146,9 @@ class Finetuning:
     @cached_property
     def encodings(self) -> dict[ast.Call, Encoding]:
         """Every call of a tokenizer whose loading is in sight."""
-        found = {}
+        found: dict[ast.Call, Encoding] = {}
+        if not any(_TOKENIZERS.match(self._names.origin(each.func) or "") for each in self._tree.all(ast.Call)):
+            return found
         for call in self._tree.all(ast.Call):
             func = call.func
             if isinstance(func, ast.Attribute) and func.attr in ("batch_encode_plus", "encode_plus", "__call__"):
@@ -252,14 +255,21 @@ class Finetuning:
         constant = value.constant if value is not None else None
         return float(constant) if isinstance(constant, (int, float)) and not isinstance(constant, bool) else None
 
-    def is_batch(self, node: ast.expr | None) -> bool:
+    def is_batch(self, node: ast.expr | None, depth: int = 0) -> bool:
         """Whether what is tokenised is evidently several texts: a list, a slice, `batch["text"]` under `map`."""
-        if isinstance(node, (ast.ListComp, ast.List)):
-            return not isinstance(node, ast.List) or len(node.elts) > 1
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
-            return self._is_list(node.value)
-        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-            return self._is_mapped_batch(node.value)
+        match node:
+            case ast.List(elts=elements):
+                return len(elements) > 1
+            case ast.ListComp():
+                return True
+            case ast.Subscript(slice=ast.Slice(lower=lower, upper=upper)):
+                return _is_window(lower, upper) or self._is_list(node.value)
+            case ast.Subscript(value=ast.Name() as batch):
+                return self._is_mapped_batch(batch) or self._is_loaded_batch(batch)
+            case ast.Name():
+                bindings = self._names.reaching(node)
+                if len(bindings) == 1 and bindings[0].how is Bound.ASSIGNMENT and depth < 3:
+                    return self.is_batch(bindings[0].value, depth + 1)
         return self._is_list(node)
 
     def _is_list(self, node: ast.expr | None) -> bool:
@@ -275,6 +285,14 @@ class Finetuning:
         ]
         return bool(annotations) and all(re.match(r"(typing\.)?(list|List|Sequence)\[str\]$", a) for a in annotations)
 
+    def _is_loaded_batch(self, node: ast.Name) -> bool:
+        """Whether the name is what a loop gets from a data loader."""
+        bindings = self._names.reaching(node)
+        return bool(bindings) and all(
+            each.how is Bound.ITEM and any(value.kind is Kind.LOADER for value in self._values.of(each.value))
+            for each in bindings
+        )
+
     def _is_mapped_batch(self, node: ast.Name) -> bool:
         """Whether the name is the parameter of a function that `map(…, batched=True)` calls."""
         function = self._tree.function(node)
@@ -288,3 +306,10 @@ class Finetuning:
                 if is_batched and self._values.target(call.args[0]) is function:
                     return True
         return False
+
+
+def _is_window(lower: ast.expr | None, upper: ast.expr | None) -> bool:
+    """`[i : i + size]`: the next few of many."""
+    return isinstance(lower, ast.Name) and any(
+        isinstance(each, ast.Name) and each.id == lower.id for each in ast.walk(upper or ast.Constant(None))
+    )

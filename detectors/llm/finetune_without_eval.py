@@ -39,6 +39,7 @@ WORDS = ("Trainer(", "train_dataset", ".train(", "transformers|trl")
 
 _EVALUATES = re.compile(
     r"\beval(uate|uation|_model|_loop|_step|uator)?\w*\(|\.predict\(|compute_metrics|lm_eval|accuracy|rouge|bleu|perplexity"
+    r"|\bevaluate\.load|import evaluate|(np|numpy|torch)(\.random)?\.rand"
     r"|\bdef \w*(eval|valid|test|score|metric)\w*\(|callbacks=",
     re.I,
 )
@@ -63,6 +64,7 @@ def detect(code: Code) -> Iterator[Problem]:
                     f"`{code.name(trainer.node.func)}` trains on `{code.name(trainer.given('train_dataset'))}` with no "
                     "evaluation set, and nothing in this file evaluates the result.",
                 )
+                return
         elif arguments is not None and not any(code.may_have(arguments, each) for each in _STRATEGIES):
             yield code.problem(
                 trainer.node,
@@ -71,6 +73,7 @@ def detect(code: Code) -> Iterator[Problem]:
                 mend=[code.source.set_keyword(arguments, "eval_strategy", '"epoch"')],
                 related=[(arguments, "sets no `eval_strategy`")],
             )
+            return
 
 
 def _is_trained(code: Code, trainer: ast.Call) -> bool:

@@ -109,7 +109,10 @@ def _a_trainer_keeps_them(code: Code) -> bool:
         own = (code.origin(trainer.node) or "").startswith("<local>.")
         if kept and is_plain and not trainer.is_open and not own:
             return True
-    return False
+    collates = [each.value for each in code.tree.all(ast.keyword) if each.arg == "collate_fn"]
+    return bool(collates) and all(
+        (code.origin(each) or code.values.only(each).origin or "").endswith(_KEEPS_LABELS) for each in collates
+    )
 
 
 def _trains(code: Code, keyword: ast.AST) -> bool:

@@ -37,9 +37,7 @@ TIER = Tier.BUG
 WORDS = ("add_tokens|add_special_tokens", "from_pretrained", "transformers")
 
 _SEES_TO_IT = ("resize", "vocab_size", "set_input_embeddings", "setup_chat_format", "clone_chat_template", "unsloth")
-_SPARE_ROWS = re.compile(
-    r"qwen|t5|phi|pythia|neox|opt-|gemma|bloom|deberta|deepseek|smollm|stablelm|yi-|internlm", re.I
-)
+_SPARE_ROWS = re.compile(r"qwen|t5|phi|pythia|neox|opt-|gemma|bloom|deberta|deepseek|stablelm|yi-|internlm", re.I)
 _FULL_TABLES = re.compile(
     r"gpt-?2|dialogpt|(^|/|-)(distil)?(bert|roberta)|bart|albert|electra|llama|mistral|mixtral|vicuna|falcon|gpt-?j",
     re.I,
