@@ -39,7 +39,7 @@ WORDS = ("Trainer(", "train_dataset", ".train(", "transformers|trl")
 
 _EVALUATES = re.compile(
     r"\beval(uate|uation|_model|_loop|_step|uator)?\w*\(|\.predict\(|compute_metrics|lm_eval|accuracy|rouge|bleu|perplexity"
-    r"|\bevaluate\.load|import evaluate|(np|numpy|torch)(\.random)?\.rand"
+    r"|\bevaluate\.load|import evaluate|(np|numpy|torch)(\.random)?\.rand(n|int|om)?\("
     r"|\bdef \w*(eval|valid|test|score|metric)\w*\(|callbacks=",
     re.I,
 )

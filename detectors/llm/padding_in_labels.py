@@ -48,13 +48,12 @@ TIER = Tier.BUG
 WORDS = ("labels", "input_ids", "padding", "okenizer")
 
 _KEEPS_LABELS = ("default_data_collator", "DataCollatorForSeq2Seq", "DataCollatorWithPadding", "DefaultDataCollator")
-_MAKES_LABELS = re.compile(r"(?<!\w)(?!DataCollatorForSeq2Seq|DataCollatorWithPadding|DefaultDataCollator)\w*Collator")
 _MASKS = re.compile(r"-\s?100\b|ignore_?(index|id|token)|label_?pad|loss_?mask|pad_token_id\s*[,\]:)]|!= ?\w*pad", re.I)
 
 
 def detect(code: Code) -> Iterator[Problem]:
     """Labels that are padded ids, in a file where they are evidently trained on and nothing masks them."""
-    if code.is_test or _MASKS.search(code.text) or _MAKES_LABELS.search(code.text):
+    if code.is_test or _MASKS.search(code.text) or _makes_labels(code):
         return
     trains_labels = _a_trainer_keeps_them(code)
     for node, value in _labels(code):
@@ -71,6 +70,12 @@ def detect(code: Code) -> Iterator[Problem]:
             good=_good(code, node, value, encoding),
             related=[(encoding.node, "pads")],
         )
+
+
+def _makes_labels(code: Code) -> bool:
+    """Whether the file makes a collator that sets labels itself, or may."""
+    calls = (last_name(each.func) for each in code.tree.all(ast.Call))
+    return any("ollator" in name and not name.endswith(_KEEPS_LABELS) for name in calls)
 
 
 def _labels(code: Code) -> Iterator[tuple[ast.AST, ast.expr]]:

@@ -95,7 +95,7 @@ def _side(code: Code, encoding: Encoding) -> ast.AST | None:
     for keyword, value in given:
         if code.tree.parents.get(keyword) in (own, encoding.node):
             return value
-    name = code.finetuning.checkpoint(own)
+    name = code.finetuning.checkpoint(own) if not code.may_have(own, "padding_side") else ""
     return own if _RIGHT_BY_DEFAULT.search(name) and not name.startswith((".", "/")) else None
 
 
