@@ -183,6 +183,25 @@ def worker() -> None:
     run(Settings())  # type: ignore[call-arg]  # pydantic fills it from the environment
 
 
+@cli.command("jobs")
+def list_jobs(
+    retry: Annotated[str, typer.Option(metavar="DELIVERY", help="Have this dead letter done after all.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List what waits, what runs and what was given up, or retry one that was given up."""
+    import asyncio
+
+    from app.job_list import NoStore, UnknownDelivery, listed, retried
+    from app.settings import Settings
+
+    settings = Settings()  # type: ignore[call-arg]  # pydantic fills it from the environment
+    try:
+        typer.echo(asyncio.run(retried(settings, retry) if retry else listed(settings, as_json=as_json)))
+    except (NoStore, UnknownDelivery) as error:
+        typer.echo(f"mlstaff: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
 def _finish(reports: tuple[FileReport, ...], format: Format, fail_on: FailOn | None, config: Path | None) -> NoReturn:
     """Prints the reports as the configuration wants them, and ends with the exit code."""
     limit = FailOn.BUG

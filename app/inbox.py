@@ -274,6 +274,11 @@ class Inbox:
         """Everything that something is to be done on."""
         return [Subject.parse(name.decode()) for name in await self._redis.zrange(_INDEX, 0, -1)]
 
+    async def held(self, subjects: Sequence[Subject]) -> set[Subject]:
+        """Which of them somebody is at work on."""
+        leases = await self._redis.mget([_leases(subject)[0] for subject in subjects]) if subjects else []
+        return {subject for subject, lease in zip(subjects, leases, strict=True) if lease is not None}
+
     async def depth(self) -> tuple[int, int]:
         """How many subjects something is to be done on, and how many dead letters there are."""
         async with self._redis.pipeline(transaction=False) as pipeline:

@@ -42,9 +42,9 @@ log = structlog.get_logger("mlstaff.jobs")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request that is not done: *waiting* or *dead*, and what it last died of."""
+    """A request that is not done: *waiting*, *running* or *dead*, and what it last died of."""
 
-    state: Literal["waiting", "dead"]
+    state: Literal["waiting", "running", "dead"]
     item: Item
 
 
@@ -149,10 +149,16 @@ class Jobs:
 
     async def listing(self) -> list[Job]:
         """All that is not done, oldest first, then the dead letters, newest first."""
-        waiting = [item for subject in await self.inbox.subjects() for item in await self.inbox.items(subject)]
-        waiting.sort(key=lambda item: item.first_seen)
-        dead = await self.inbox.dead()
-        return [*(Job("waiting", item) for item in waiting), *(Job("dead", item) for item in dead)]
+        subjects = await self.inbox.subjects()
+        held = await self.inbox.held(subjects)
+        # A run is counted as a crash until its end.
+        found = [
+            Job("running" if item.crashes and subject in held else "waiting", item)
+            for subject in subjects
+            for item in await self.inbox.items(subject)
+        ]
+        found.sort(key=lambda job: job.item.first_seen)
+        return [*found, *(Job("dead", item) for item in await self.inbox.dead())]
 
     async def retry(self, delivery: str) -> bool:
         """Has a dead letter done after all; False when there is none of that name."""

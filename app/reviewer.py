@@ -75,10 +75,13 @@ class Reviewer:
         async with self._conversation(group.repository_id) as github:
             await CheckRuns(github, self._settings.public_url).pass_head(group)
 
-    async def tell_failure(self, ref: PullRequestRef, reason: str) -> None:
-        """Say in the check run that the newest head could not be reviewed; for what the queue has given up."""
+    async def tell_failure(
+        self, ref: PullRequestRef, reason: str, *, is_retried: bool = False, only_open: bool = False
+    ) -> None:
+        """Say in the check run that the newest head could not be reviewed, and whether it is tried again; with
+        `only_open` in none but one that says *Reviewing*."""
         async with self._conversation(ref.repository_id) as github:
-            await self._reviewing(github).tell_failure(ref, reason)
+            await self._reviewing(github).tell_failure(ref, reason, is_retried=is_retried, only_open=only_open)
 
     async def recover_deliveries(self, is_finished: Callable[[str], Awaitable[bool]], *, since: float) -> Recovered:
         """Have GitHub redeliver what failed since then (seconds since 1970) and is not finished."""

@@ -14,7 +14,7 @@ import structlog
 from app import pipeline, relevance
 from app.analysts import AnalysisFailed, Analysts
 from app.events import ActionRequested
-from app.github.check_run import CheckRuns, Opened
+from app.github.check_run import CheckRuns, Opened, is_completed
 from app.github.connection import GitHub
 from app.github.conversation import has_write_access, say
 from app.github.fetch import Fetcher, Reading
@@ -71,12 +71,18 @@ class Reviewing:
         await self._check_runs.close(opened, review)
         log.info("reviewed", head=pull_request.head_sha, **asdict(said), fixed=fixed)
 
-    async def tell_failure(self, ref: PullRequestRef, reason: str) -> None:
-        """Close the head's check run with why there is no review."""
+    async def tell_failure(self, ref: PullRequestRef, reason: str, *, is_retried: bool, only_open: bool) -> None:
+        """Say in the head's check run why there is no review. An outcome that the head has stays."""
         reading = await self.fetcher.glance(ref)
-        summary = f"This commit could not be reviewed: {prose(reason)}\n\n`/mlstaff review` tries again."
-        failure = Review("", (), Conclusion.NEUTRAL, "Could not be reviewed", summary, ())
-        await self._check_runs.close(self._check_runs.found(reading), failure)
+        opened = self._check_runs.found(reading)
+        if is_completed(reading, opened) or (only_open and opened.id is None):
+            return
+        summary = f"This commit could not be reviewed: {prose(reason)}."
+        if is_retried:
+            await self._check_runs.tell(opened, "Could not review, will be retried", summary)
+            return
+        summary += "\n\n`/mlstaff review` tries again."
+        await self._check_runs.tell(opened, "Could not review, gave up", summary, Conclusion.NEUTRAL)
 
     async def ignore_all(self, action: ActionRequested) -> None:
         """Note what is found at the present head as dismissed, then bring the check run up to date."""

@@ -36,6 +36,9 @@ FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
 LONGEST_WAIT = 24 * 60 * 60.0
 """A request that was put back for longer is out of date: it becomes a dead letter."""
+TOLD_AFTER = 3
+"""Failed attempts after which the pull request is told; before, it would be noise."""
+TELLING_SECONDS = 30.0
 FULL_PAUSE = 15.0
 """Who waits for a place of its installation is woken when one is free; this is for when its waker was killed."""
 
@@ -53,6 +56,12 @@ class Does(Protocol):
 
     async def pass_merge_group(self, group: MergeGroupRequested) -> None:
         """Answers a merge queue."""
+
+    async def tell_failure(
+        self, ref: PullRequestRef, reason: str, *, is_retried: bool = False, only_open: bool = False
+    ) -> None:
+        """Says on the pull request that it could not be reviewed; `only_open`: where it says that it is being
+        reviewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +138,9 @@ class Work:
     async def _do(self, subject: Subject, due: list[Item]) -> list[Item]:
         """Does the items that are due, and gives those back that are to be done again."""
         again: list[Item] = []
-        for item in [item for item in due if item.crashes >= MAXIMUM_CRASHES]:
-            due.remove(item)
-            await self._bury(subject, replace(item, error="the worker was killed at it, again and again"))
+        killing = [item for item in due if item.crashes >= MAXIMUM_CRASHES]
+        due = [item for item in due if item.crashes < MAXIMUM_CRASHES]
+        await self._bury(subject, killing, "the worker was killed at it, again and again")
         # Counted before, and taken back after: what kills the worker cannot count itself.
         await self._inbox.update(subject, [replace(item, crashes=item.crashes + 1) for item in due])
         for task in _tasks(self._reviewer, due):
@@ -175,8 +184,12 @@ class Work:
 
     async def _put_back(self, subject: Subject, items: list[Item], later: RetryLater) -> list[Item]:
         now = time.time()
-        for item in (item for item in items if now - item.first_seen > LONGEST_WAIT):
-            await self._bury(subject, replace(item, error=self._redact(f"put back for a day: {later}")))
+        old = [
+            replace(item, error=self._redact(f"put back for a day: {later}"))
+            for item in items
+            if now - item.first_seen > LONGEST_WAIT
+        ]
+        await self._bury(subject, old, "GitHub could not be asked for a day")
         again = [
             replace(item, crashes=0, not_before=now + later.seconds)
             for item in items
@@ -186,7 +199,8 @@ class Work:
         return again
 
     async def _failed(self, subject: Subject, items: list[Item], error: str) -> list[Item]:
-        again = []
+        again: list[Item] = []
+        dead: list[Item] = []
         for item in items:
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**item.attempts)
             failed = replace(
@@ -196,17 +210,34 @@ class Work:
                 error=self._redact(error)[:500],
                 not_before=time.time() + pause,
             )
-            if failed.attempts >= MAXIMUM_ATTEMPTS:
-                await self._bury(subject, failed)
-            else:
-                again.append(failed)
+            (dead if failed.attempts >= MAXIMUM_ATTEMPTS else again).append(failed)
         await self._inbox.update(subject, again)
+        # What went wrong is in the log and in the listing; strangers see only what kind of thing it was.
+        kind = error.partition(":")[0]
+        await self._bury(subject, dead, f"it failed {MAXIMUM_ATTEMPTS} times ({kind})")
+        if any(item.attempts == TOLD_AFTER for item in again):
+            await self._tell(again, f"it failed {TOLD_AFTER} times ({kind})", is_retried=True)
         return again
 
-    async def _bury(self, subject: Subject, item: Item) -> None:
-        log.error("dead letter", delivery=item.delivery, subject=str(subject), attempts=item.attempts)
-        metrics.JOBS.labels(kind_of(item.request), "dead").inc()
-        await self._inbox.bury(subject, item)
+    async def _bury(self, subject: Subject, items: list[Item], why: str) -> None:
+        for item in items:
+            log.error("dead letter", delivery=item.delivery, subject=str(subject), attempts=item.attempts)
+            metrics.JOBS.labels(kind_of(item.request), "dead").inc()
+            await self._inbox.bury(subject, item if item.error else replace(item, error=why))
+        await self._tell(items, why, is_retried=False)
+
+    async def _tell(self, items: list[Item], why: str, *, is_retried: bool) -> None:
+        """Says so on the pull request, if GitHub lets us; that it cannot be told is no reason to fail."""
+        asked = [item.request for item in items if not isinstance(item.request, MergeGroupRequested)]
+        if not asked:
+            return
+        only_open = all(isinstance(each, CommandGiven) for each in asked)
+        reason = f"{why}; in the log it is the delivery {asked[-1].delivery}"
+        try:
+            async with asyncio.timeout(TELLING_SECONDS):
+                await self._reviewer.tell_failure(asked[-1].ref, reason, is_retried=is_retried, only_open=only_open)
+        except Exception as error:
+            log.warning("the failure could not be told on the pull request", reason=f"{type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,11 @@ class StandIn:
     async def pass_merge_group(self, group: MergeGroupRequested) -> None:
         self._write(what="pass_merge_group", head=group.head_sha)
 
+    async def tell_failure(
+        self, ref: PullRequestRef, reason: str, *, is_retried: bool = False, only_open: bool = False
+    ) -> None:
+        self._write(what="tell_failure", number=ref.number, reason=reason, retried=is_retried)
+
     async def recover_deliveries(self, is_finished: IsFinished, *, since: float) -> Recovered:
         self._write(what="recover", since=since)
         return Recovered()

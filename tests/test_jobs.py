@@ -29,6 +29,7 @@ class Counting:
 
     failing: bool = False
     reviewed: list[int] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     at_work: int = 0
     most_at_work: int = 0
 
@@ -46,6 +47,11 @@ class Counting:
 
     async def pass_merge_group(self, group: MergeGroupRequested) -> None:
         raise NotImplementedError
+
+    async def tell_failure(
+        self, ref: PullRequestRef, reason: str, *, is_retried: bool = False, only_open: bool = False
+    ) -> None:
+        self.told.append(reason)
 
 
 @contextlib.asynccontextmanager

@@ -84,11 +84,36 @@ def test_a_review_that_was_given_up_is_told_in_the_check_run(github: Simulator, 
     bot = Bot(github)
     with pytest.raises(RetryLater):
         bot.review(pull)
-    bot = Bot(github)
-    bot.do(bot.reviewer.tell_failure(ref_of(pull), "GitHub answered 500, ten times"))
+    fails(github, pull, "it failed 3 times", is_retried=True)
+    (run,) = pull.check_runs()
+    assert run.status == "in_progress"
+    assert run.output["title"] == "Could not review, will be retried"
+    fails(github, pull, "it failed 10 times", is_retried=False)
     (run,) = pull.check_runs()
     assert (run.status, run.conclusion) == ("completed", "neutral")
-    assert "ten times" in run.output["summary"]
+    assert run.output["title"] == "Could not review, gave up"
+    assert "10 times" in run.output["summary"]
+    Bot(github).review(pull)
+    assert pull.state()["check_run"]["conclusion"] == "failure"
+    assert len(pull.check_runs()) == 1
+
+
+def fails(
+    github: Simulator, pull: OpenedPullRequest, reason: str, *, is_retried: bool, only_open: bool = False
+) -> None:
+    bot = Bot(github)
+    bot.do(bot.reviewer.tell_failure(ref_of(pull), reason, is_retried=is_retried, only_open=only_open))
+
+
+def test_a_failure_says_nothing_over_an_outcome_or_of_a_command_beside_a_review(
+    github: Simulator, repository: HostedRepository, pull: OpenedPullRequest
+) -> None:
+    before = pull.state()
+    fails(github, pull, "it failed 10 times", is_retried=False)
+    assert pull.state() == before
+    other = repository.open_pull_request({"train.py": BROKEN_LOOP})
+    fails(github, other, "it failed 10 times", is_retried=False, only_open=True)
+    assert other.check_runs() == []
 
 
 def test_failed_deliveries_are_asked_for_again_unless_they_were_finished(

@@ -32,6 +32,8 @@ class Scripted:
 
     turns: list[Exception | Callable[[], Awaitable[None]] | None] = field(default_factory=list)
     asked: list[object] = field(default_factory=list)
+    told: list[tuple[str, bool, bool]] = field(default_factory=list)
+    cannot_tell: bool = False
 
     async def _turn(self, what: object) -> None:
         self.asked.append(what)
@@ -49,6 +51,13 @@ class Scripted:
 
     async def pass_merge_group(self, group: MergeGroupRequested) -> None:
         await self._turn(group.head_sha)
+
+    async def tell_failure(
+        self, ref: PullRequestRef, reason: str, *, is_retried: bool = False, only_open: bool = False
+    ) -> None:
+        self.told.append((reason, is_retried, only_open))
+        if self.cannot_tell:
+            raise RetryLater(60, "GitHub is away")
 
 
 def on(url: str, body: Callable[[Inbox, Store], Awaitable[None]]) -> None:
@@ -167,6 +176,34 @@ def test_a_failing_job_is_tried_again_later_each_time_and_then_a_dead_letter(
         (dead,) = await inbox.dead()
         assert dead.attempts == work_module.MAXIMUM_ATTEMPTS
         assert dead.error == "RuntimeError: no luck with [redacted]"
+
+    on(url, body)
+
+
+def test_the_pull_request_is_told_after_some_failures_and_when_it_is_given_up(url: str) -> None:
+    async def body(inbox: Inbox, store: Store) -> None:
+        reviewer = Scripted([RuntimeError("what nobody else should read")] * 20)
+        await inbox.admit([push("d1")])
+        while await Work(inbox, reviewer).on(SUBJECT):
+            items = await inbox.items(SUBJECT)
+            await inbox.update(SUBJECT, [replace(item, not_before=0.0) for item in items])
+        assert reviewer.told == [
+            ("it failed 3 times (RuntimeError); in the log it is the delivery d1", True, False),
+            ("it failed 10 times (RuntimeError); in the log it is the delivery d1", False, False),
+        ]
+
+    on(url, body)
+
+
+def test_a_failure_that_cannot_be_told_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work_module, "LONGEST_WAIT", -1.0)
+
+    async def body(inbox: Inbox, store: Store) -> None:
+        await inbox.admit([command("d1", "/mlstaff a")])
+        reviewer = Scripted([RetryLater(5)], cannot_tell=True)
+        assert await Work(inbox, reviewer).on(SUBJECT) == []
+        assert [only_open for _, _, only_open in reviewer.told] == [True]
+        assert [item.delivery for item in await inbox.dead()] == ["d1"]
 
     on(url, body)
 

@@ -15,7 +15,7 @@ from app.github import documents
 from app.github.connection import GitHub
 from app.github.fetch import CHECK_NAME, Reading, check_runs_of
 from app.pull_request import PullRequestRef
-from app.review.comment import Annotation, Review
+from app.review.comment import Annotation, Conclusion, Review
 
 #: "The Checks API limits the number of annotations to a maximum of 50 per API request."
 MOST_ANNOTATIONS = 50
@@ -69,13 +69,20 @@ class CheckRuns:
     async def open(self, reading: Reading, title: str) -> Opened:
         """Say that the review has begun, on the check run that is there or a new one."""
         opened = self.found(reading)
-        if opened.id is not None and (opened.memo.sent or not _is_completed(reading, opened.id)):
+        if opened.id is not None and (opened.memo.sent or not is_completed(reading, opened)):
             return opened
-        status = {"status": "in_progress", "output": {"title": title, "summary": ""}}
+        return await self.tell(opened, title, "")
+
+    async def tell(self, opened: Opened, title: str, summary: str, conclusion: Conclusion | None = None) -> Opened:
+        """Another text beside the annotations that are there; without a conclusion the check run stays open."""
+        ended: dict[str, Any] = (
+            {"status": "completed", "conclusion": conclusion.value, "actions": []} if conclusion else {}
+        )
+        body = {"status": "in_progress", "output": {"title": title, "summary": summary[:LONGEST_SUMMARY]}, **ended}
         if opened.id is not None:
-            await self._update(opened, opened.memo, status)
+            await self._update(opened, opened.memo, body)
             return opened
-        made = await self._create(opened, opened.memo, status)
+        made = await self._create(opened, opened.memo, body)
         return Opened(opened.ref, opened.head, made, opened.memo)
 
     async def close(self, opened: Opened, review: Review) -> None:
@@ -121,8 +128,9 @@ class CheckRuns:
         await self._github.write(opened.ref.installation_id, "PATCH", path, changes)
 
 
-def _is_completed(reading: Reading, identifier: int) -> bool:
-    return any(run.id == identifier and run.is_completed for run in reading.check_runs)
+def is_completed(reading: Reading, opened: Opened) -> bool:
+    """Whether the check run had its outcome when it was read."""
+    return any(run.id == opened.id and run.is_completed for run in reading.check_runs)
 
 
 def _memo(note: str) -> Memo | None:
