@@ -61,8 +61,7 @@ _PACED = re.compile(
     r"|Prompt\.ask|queue|(?<!\w)(message|task|event)s?\.get\(|websocket|stdin|session_state"
 )
 _LIMITED = re.compile(
-    r"max_?(?!(output_|completion_|new_)?tokens|retries)[a-z]+|budget|deadline|timeout_at|time\.(time|monotonic|perf_counter)"
-    r"|\b(step|round|turn|iteration|attempt|retr|tries|hop|depth|count)\w*\s*(\+=|[<>]=?|==)|usage_limit|recursion_limit",
+    r"max_?(?!(output_|completion_|new_)?tokens|retries)[a-z]+|budget|deadline|usage_limit|recursion_limit|wait_for",
     re.I,
 )
 
