@@ -18,7 +18,7 @@ from app.github.fetch import Look
 from app.marker import marker, read, split
 from app.pull_request import Thread
 from app.review.markdown import cell, code_span, prose
-from app.reviewing import Reviewing
+from app.reviewing import Reviewing, configuration_of
 from app.settings import Settings
 from detectors import Detector, all_detectors
 
@@ -50,7 +50,7 @@ class Answers:
             log.info("a command of somebody without permission", author=given.author)
             return
         look = await self._fetcher.look(given.ref)
-        allowed = _allowed(found, level, _configuration(look).config.commands)
+        allowed = _allowed(found, level, configuration_of(look).config.commands)
         conversation = Conversation(self._github, given)
         await conversation.react("EYES")
         answered = {note.get("command", "") for note in look.notes} | await conversation.answered()
@@ -92,7 +92,7 @@ class Answers:
             case Verb.EXPLAIN:
                 await conversation.reply(self._explained(each.rule), note)
             case Verb.CONFIG:
-                await conversation.reply(_table(_configuration(look)), note)
+                await conversation.reply(_table(configuration_of(look)), note)
             case Verb.HELP:
                 await conversation.reply(USAGE, note)
 
@@ -128,11 +128,6 @@ def _allowed(
         else Misunderstood(each.index, f"`{each.verb}` is for {needed(each.verb, configured).words}.")
         for each in found
     ]
-
-
-def _configuration(look: Look) -> config.Reading:
-    layers = [] if look.config_text is None else [config.Layer(look.config_path, look.config_text)]
-    return config.read(layers)
 
 
 def _table(reading: config.Reading) -> str:

@@ -8,10 +8,11 @@ import structlog
 
 from app.analysts import Analysts
 from app.answers import Answers
+from app.commands import Level
 from app.events import ActionRequested, CommandGiven, GiveUp, MergeGroupRequested, RetryLater
-from app.github.check_run import IGNORE_THESE, CheckRuns
+from app.github.check_run import IGNORE_THESE, RERUN, CheckRuns
 from app.github.connection import GitHub
-from app.github.conversation import has_write_access
+from app.github.conversation import level_of
 from app.github.deliveries import Recovered, recover
 from app.github.weather import BREATHER, Refused, Unwell
 from app.pull_request import PullRequestRef
@@ -63,12 +64,15 @@ class Reviewer:
     async def act(self, action: ActionRequested) -> None:
         """Do what a button of the check run says."""
         async with self._conversation(action.ref.repository_id) as github:
-            if action.identifier != IGNORE_THESE:
+            if action.identifier not in (RERUN, IGNORE_THESE):
                 raise GiveUp(f"there is no button {action.identifier!r}")
-            if await has_write_access(github, action.ref, action.author):
-                await self._reviewing(github).ignore_all(action)
-            else:
+            level = await level_of(github, action.ref, action.author)
+            if level is Level.NOBODY:
                 log.info("a button pressed by somebody without permission", author=action.author)
+            elif action.identifier == RERUN:
+                await self._reviewing(github).rerun(action, level)
+            else:
+                await self._reviewing(github).ignore_all(action, level)
 
     async def pass_merge_group(self, group: MergeGroupRequested) -> None:
         """Report success on a merge group's head: what is in it was reviewed before."""

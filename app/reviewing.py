@@ -11,19 +11,21 @@ from dataclasses import asdict
 
 import structlog
 
-from app import pipeline, relevance
+from app import config, pipeline, relevance
 from app.analysts import AnalysisFailed, Analysts
+from app.commands import Level, Verb, needed
 from app.events import ActionRequested
 from app.github.check_run import CheckRuns, Opened, is_completed
 from app.github.connection import GitHub
 from app.github.conversation import has_write_access, say
-from app.github.fetch import Fetcher, Reading
+from app.github.fetch import Fetcher, Look, Reading
 from app.github.fixed import mark_fixed
 from app.github.publish import HeadMoved, Publisher, Said
 from app.memory import dismissed, gone, named, voters_to_ask_for
 from app.pull_request import ChangedFile, PullRequest, PullRequestRef
 from app.review.comment import Conclusion, Review
 from app.review.find import FileReport, introduced_in
+from app.review.fingerprint import told
 from app.review.markdown import prose
 from app.review.options import Options
 from app.settings import Settings
@@ -54,8 +56,8 @@ class Reviewing:
         reading = await self.fetcher.read(ref)
         read_at = time.monotonic()
         pull_request = reading.pull_request
-        config = pipeline.configuration(pull_request).config
-        skipped = "" if is_asked else _reason_to_skip(reading, reviews_drafts=config.drafts)
+        reviews_drafts = pipeline.configuration(pull_request).config.drafts
+        skipped = "" if is_asked else _reason_to_skip(reading, reviews_drafts=reviews_drafts)
         decision = relevance.decide(pull_request.files)
         if skipped or not decision.is_relevant:
             if not skipped:
@@ -84,11 +86,24 @@ class Reviewing:
         summary += "\n\n`/mlstaff review` tries again."
         await self._check_runs.tell(opened, "Could not review, gave up", summary, Conclusion.NEUTRAL)
 
-    async def ignore_all(self, action: ActionRequested) -> None:
+    async def rerun(self, action: ActionRequested, level: Level) -> None:
+        """Review again what somebody of this level may have reviewed."""
+        look = await self.fetcher.look(action.ref)
+        if level >= needed(Verb.REVIEW, configuration_of(look).config.commands):
+            await self.review(action.ref, whole_files=False, is_asked=True)
+        else:
+            log.info("a button pressed by somebody without permission", author=action.author)
+
+    async def ignore_all(self, action: ActionRequested, level: Level) -> None:
         """Note what is found at the present head as dismissed, then bring the check run up to date."""
         reading = await self.fetcher.read(action.ref)
+        if level < needed(Verb.IGNORE, pipeline.configuration(reading.pull_request).config.commands):
+            log.info("a button pressed by somebody without permission", author=action.author)
+            return
         reports = await self._reports(reading.pull_request, whole_files=False)
-        found = named(reading.pull_request, reports).keys()
+        found = set(named(reading.pull_request, reports))
+        if action.head_sha != reading.pull_request.head_sha:  # who pressed it saw only what was said by then
+            found &= reading.told.union(*(told(thread.body) for thread in reading.pull_request.threads))
         if found - standing(reading.notes).dismissed:
             text = f"The findings of {reading.pull_request.head_sha} stay quiet on this pull request."
             note = {"dismiss": ",".join(sorted(found)), "by": action.author}
@@ -137,6 +152,11 @@ class Reviewing:
             )
         except AnalysisFailed as failed:
             return FileReport(file.path, skipped=(Skipped(file.path, str(failed)),))
+
+
+def configuration_of(look: Look) -> config.Reading:
+    """What the repository decides, as it was at that look."""
+    return config.read([] if look.config_text is None else [config.Layer(look.config_path, look.config_text)])
 
 
 def _reason_to_skip(reading: Reading, *, reviews_drafts: bool) -> str:

@@ -54,6 +54,9 @@ class Does(Protocol):
     async def answer(self, command: CommandGiven) -> None:
         """Does what a comment says."""
 
+    async def act(self, action: ActionRequested) -> None:
+        """Does what a button of the check run says."""
+
     async def pass_merge_group(self, group: MergeGroupRequested) -> None:
         """Answers a merge queue."""
 
@@ -116,7 +119,10 @@ class Work:
                 renewed = await self._inbox.renew(subject, token)
             except Unavailable:
                 continue
-            fence.reschedule(asked + LEASE_SECONDS if renewed else clock())
+            try:
+                fence.reschedule(asked + LEASE_SECONDS if renewed else clock())
+            except RuntimeError:
+                return  # the work ended while we asked, and the answer came in spite of the cancellation
             if not renewed:
                 return
 
@@ -231,7 +237,7 @@ class Work:
         asked = [item.request for item in items if not isinstance(item.request, MergeGroupRequested)]
         if not asked:
             return
-        only_open = all(isinstance(each, CommandGiven) for each in asked)
+        only_open = all(isinstance(each, CommandGiven | ActionRequested) for each in asked)
         reason = f"{why}; in the log it is the delivery {asked[-1].delivery}"
         try:
             async with asyncio.timeout(TELLING_SECONDS):
@@ -249,7 +255,7 @@ class _Task:
 
 
 def _tasks(reviewer: Does, items: list[Item]) -> list[_Task]:
-    """What to call for these items: commands in their order, then one review for all that ask for one."""
+    """What to call for these items: commands and buttons in their order, then one review for all that ask for one."""
     tasks, reviews = [], []
     whole, ref = False, None
     for item in items:
@@ -258,10 +264,12 @@ def _tasks(reviewer: Does, items: list[Item]) -> list[_Task]:
                 tasks.append(_Task([item], partial(reviewer.answer, command)))
             case MergeGroupRequested() as group:
                 tasks.append(_Task([item], partial(reviewer.pass_merge_group, group)))
-            case ReviewRequested() | ActionRequested() as asked:
+            case ActionRequested() as action:
+                tasks.append(_Task([item], partial(reviewer.act, action)))
+            case ReviewRequested() as asked:
                 reviews.append(item)
                 # The newest name: a repository may have been renamed since the first of them.
-                whole, ref = whole or getattr(asked, "whole_files", False), asked.ref
+                whole, ref = whole or asked.whole_files, asked.ref
     if ref is not None:
         tasks.append(_Task(reviews, partial(reviewer.review, ref, whole_files=whole)))
     return tasks

@@ -20,7 +20,7 @@ import httpx
 from app import serve
 from app.analysts import Analysts
 from app.embedded import Embedded
-from app.events import CommandGiven, GiveUp, MergeGroupRequested, RetryLater
+from app.events import ActionRequested, CommandGiven, GiveUp, MergeGroupRequested, RetryLater
 from app.github.deliveries import Recovered
 from app.pull_request import PullRequestRef
 from app.recovery import IsFinished
@@ -68,6 +68,9 @@ class StandIn:
 
     async def answer(self, command: CommandGiven) -> None:
         self._write(what="answer", number=command.ref.number, body=command.body)
+
+    async def act(self, action: ActionRequested) -> None:
+        self._write(what="act", number=action.ref.number, button=action.identifier)
 
     async def pass_merge_group(self, group: MergeGroupRequested) -> None:
         self._write(what="pass_merge_group", head=group.head_sha)

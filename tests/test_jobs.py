@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from app import jobs as jobs_module
 from app import work as work_module
-from app.events import CommandGiven, MergeGroupRequested, ReviewRequested
+from app.events import ActionRequested, CommandGiven, MergeGroupRequested, ReviewRequested
 from app.jobs import Jobs
 from app.pull_request import PullRequestRef
 from app.store import Store
@@ -43,6 +43,9 @@ class Counting:
         self.reviewed.append(ref.number)
 
     async def answer(self, command: CommandGiven) -> None:
+        raise NotImplementedError
+
+    async def act(self, action: ActionRequested) -> None:
         raise NotImplementedError
 
     async def pass_merge_group(self, group: MergeGroupRequested) -> None:

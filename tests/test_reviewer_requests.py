@@ -29,11 +29,11 @@ def pull(github: Simulator, repository: HostedRepository) -> OpenedPullRequest:
     return opened
 
 
-def pressed(pull: OpenedPullRequest, *, author: str = "maintainer") -> ActionRequested:
-    """What the button of our check run sends."""
+def pressed(pull: OpenedPullRequest, button: str = "ignore", *, author: str = "maintainer") -> ActionRequested:
+    """What a button of our check run sends."""
     run = pull.check_runs()[-1]
-    (button,) = run.actions
-    return ActionRequested(ref_of(pull), "a-delivery", button["identifier"], author, run.id, pull.head_sha)
+    assert button in [each["identifier"] for each in run.actions]
+    return ActionRequested(ref_of(pull), "a-delivery", button, author, run.id, pull.head_sha)
 
 
 def test_the_button_quiets_the_findings_that_are_there(github: Simulator, pull: OpenedPullRequest) -> None:
@@ -48,9 +48,47 @@ def test_the_button_quiets_the_findings_that_are_there(github: Simulator, pull: 
     assert [each["path"] for each in pull.state()["comments"]] == ["train.py", "more.py"]
 
 
-def test_the_button_is_for_people_with_write_access(github: Simulator, pull: OpenedPullRequest) -> None:
+def test_a_button_of_an_older_commit_quiets_only_what_was_said_by_then(
+    github: Simulator, pull: OpenedPullRequest
+) -> None:
+    action = pressed(pull)
+    pull.push({"more.py": BROKEN_LOOP})
+    bot = Bot(github)
+    bot.do(bot.reviewer.act(action))
+    state = pull.state()
+    assert [each["path"] for each in state["comments"]] == ["train.py", "more.py"]
+    assert state["check_run"]["conclusion"] == "failure"
+    assert len(pull.check_runs()[-1].annotations) == 1
+
+
+def test_re_run_reviews_again_even_what_is_skipped(github: Simulator, repository: HostedRepository) -> None:
+    draft = repository.open_pull_request({"train.py": BROKEN_LOOP}, draft=True)
+    Bot(github).review(draft)
+    assert draft.state()["comments"] == []
+    bot = Bot(github)
+    bot.do(bot.reviewer.act(pressed(draft, "rerun")))
+    assert len(draft.state()["comments"]) == 1
+    assert draft.state()["check_run"]["conclusion"] == "failure"
+
+
+@pytest.mark.parametrize("button", ["ignore", "rerun"])
+def test_buttons_are_for_people_with_write_access(github: Simulator, pull: OpenedPullRequest, button: str) -> None:
     bot, before = Bot(github), pull.state()
-    bot.do(bot.reviewer.act(pressed(pull, author="contributor")))
+    calls = bot.do(bot.reviewer.act(pressed(pull, button, author="contributor")))
+    assert [call.path.rpartition("/")[2] for call in calls] == ["permission"], "asked before anything else"
+    github.faults.script("GET", "/permission$", faults.server_error(403))
+    bot = Bot(github)
+    bot.do(bot.reviewer.act(pressed(pull, button)))
+    assert pull.state() == before
+
+
+@pytest.mark.parametrize("button", ["ignore", "rerun"])
+def test_buttons_are_for_whom_the_base_branch_says(github: Simulator, button: str) -> None:
+    files = {"train.py": LOOP, ".mlstaff.yml": "commands: {ignore: admin, review: admin}\n"}
+    pull = github.repository("octo-org/strict", files=files).open_pull_request({"train.py": BROKEN_LOOP})
+    Bot(github).review(pull)
+    bot, before = Bot(github), pull.state()
+    bot.do(bot.reviewer.act(pressed(pull, button)))
     assert pull.state() == before
 
 

@@ -48,6 +48,14 @@ def test_what_is_not_ours_is_accepted_without_a_job(service: Service) -> None:
     assert (answer.status_code, answer.json()["outcome"]) == (202, "ignored")
 
 
+def test_a_button_of_the_check_run_reaches_the_reviewer(service: Service) -> None:
+    run = {"id": 9, "head_sha": "c0ffee", "external_id": "8/0/", "pull_requests": []}
+    pressed = {**pull_request("requested_action", 8), "check_run": run, "requested_action": {"identifier": "ignore"}}
+    assert service.deliver("check_run", pressed).json()["outcome"] == "queued"
+    wait(lambda: service.asked("act", number=8), service)
+    assert [each["button"] for each in service.asked("act")] == ["ignore"]
+
+
 def test_a_ping_is_answered(service: Service) -> None:
     answer = service.deliver("ping", {"zen": "Design for failure."})
     assert (answer.status_code, answer.json()["reason"]) == (200, "Design for failure.")

@@ -1,6 +1,7 @@
 """How a request ends: done, put back, given up, tried again, or as a dead letter."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -9,7 +10,7 @@ from structlog.testing import capture_logs
 
 from app import inbox as inbox_module
 from app import work as work_module
-from app.events import CommandGiven, GiveUp, MergeGroupRequested, Request, RetryLater, ReviewRequested
+from app.events import ActionRequested, CommandGiven, GiveUp, MergeGroupRequested, Request, RetryLater, ReviewRequested
 from app.inbox import Inbox, Subject
 from app.pull_request import PullRequestRef
 from app.store import Store
@@ -48,6 +49,9 @@ class Scripted:
 
     async def answer(self, command: CommandGiven) -> None:
         await self._turn(command.body)
+
+    async def act(self, action: ActionRequested) -> None:
+        await self._turn(action.identifier)
 
     async def pass_merge_group(self, group: MergeGroupRequested) -> None:
         await self._turn(group.head_sha)
@@ -103,6 +107,19 @@ def test_commands_are_done_in_their_order_before_the_review(url: str) -> None:
         reviewer = Scripted()
         await Work(inbox, reviewer).on(SUBJECT)
         assert reviewer.asked == ["/mlstaff pause", "/mlstaff resume", ("ada/engine", False)]
+
+    on(url, body)
+
+
+def test_buttons_are_done_in_their_order_before_the_review(url: str) -> None:
+    async def body(inbox: Inbox, store: Store) -> None:
+        button = ActionRequested(REF, "d2", "ignore", "ada", 7, "c0ffee")
+        for request in (push("d1"), button, command("d3", "/mlstaff pause")):
+            await inbox.admit([request])
+        reviewer = Scripted()
+        await Work(inbox, reviewer).on(SUBJECT)
+        assert reviewer.asked == ["ignore", "/mlstaff pause", ("ada/engine", False)]
+        assert await finished(inbox, push("d1"), button)
 
     on(url, body)
 
@@ -299,5 +316,35 @@ def test_the_next_of_the_installation_is_woken(url: str) -> None:
         await inbox.take(waiting, "other")
         await inbox.release(others[0], "other", left=[])
         assert await Work(inbox, Scripted()).on(SUBJECT) == [Wake(waiting, 0)]
+
+    on(url, body)
+
+
+def test_a_renewal_that_outlives_its_cancellation_does_no_harm(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work_module, "LEASE_SECONDS", 0.2)
+
+    async def body(inbox: Inbox, store: Store) -> None:
+        asking, answered = asyncio.Event(), asyncio.Event()
+
+        async def renew(subject: Subject, token: str) -> bool:
+            asking.set()
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                answered.set()
+            return False
+
+        async def until_asked() -> None:
+            await asking.wait()
+
+        complaints: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        monkeypatch.setattr(inbox, "renew", renew)
+        await inbox.admit([push("d1")])
+        assert await Work(inbox, Scripted([until_asked])).on(SUBJECT) == []
+        await answered.wait()
+        await asyncio.sleep(0)
+        gc.collect()
+        assert complaints == []
 
     on(url, body)

@@ -20,9 +20,11 @@ from app.review.comment import Annotation, Conclusion, Review
 #: "The Checks API limits the number of annotations to a maximum of 50 per API request."
 MOST_ANNOTATIONS = 50
 LONGEST_SUMMARY, LONGEST_TITLE = 65_535, 255
-#: The identifier of the button that comes back to us as a requested action.
-IGNORE_THESE = "ignore"
-_BUTTON = {
+#: The identifiers of the buttons, which come back to us as requested actions.
+RERUN, IGNORE_THESE = "rerun", "ignore"
+#: At most three; label ≤ 20, description ≤ 40 and identifier ≤ 20 characters.
+_RERUN = {"label": "Re-run", "description": "Review the newest commit again", "identifier": RERUN}
+_IGNORE = {
     "label": "Ignore these",
     "description": "Stay quiet about these findings here",
     "identifier": IGNORE_THESE,
@@ -76,7 +78,7 @@ class CheckRuns:
     async def tell(self, opened: Opened, title: str, summary: str, conclusion: Conclusion | None = None) -> Opened:
         """Another text beside the annotations that are there; without a conclusion the check run stays open."""
         ended: dict[str, Any] = (
-            {"status": "completed", "conclusion": conclusion.value, "actions": []} if conclusion else {}
+            {"status": "completed", "conclusion": conclusion.value, "actions": [_RERUN]} if conclusion else {}
         )
         body = {"status": "in_progress", "output": {"title": title, "summary": summary[:LONGEST_SUMMARY]}, **ended}
         if opened.id is not None:
@@ -145,7 +147,7 @@ def _state(review: Review, *, is_last: bool) -> dict[str, Any]:
     return {
         "conclusion": review.conclusion.value,
         "status": "completed",
-        "actions": [_BUTTON] if review.annotations else [],
+        "actions": [_RERUN, _IGNORE] if review.annotations else [_RERUN],
     }
 
 
