@@ -300,6 +300,11 @@ class Code:
         in_tests = any(each in ("tests", "test", "testing") for each in parts[:-1])
         return in_tests or parts[-1].startswith(("test_", "tests.py", "conftest")) or parts[-1].endswith("_test.py")
 
+    @property
+    def is_notebook(self) -> bool:
+        """Whether the file is a notebook: its author waits for it, so what a service has to withstand is advice."""
+        return self.path.lower().endswith(".ipynb")
+
     def step_around(self, node: ast.AST) -> TrainingStep | None:
         """The training step with which the node always runs: in the body of its loop, or in the function the loop calls
         for each batch, under no condition of its own."""

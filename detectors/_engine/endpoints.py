@@ -47,6 +47,7 @@ _CLASSES: tuple[tuple[re.Pattern[str], str, frozenset[str]], ...] = tuple(
 _ONCE = re.compile(
     r"(functools\.(lru_cache|cache|cached_property)|streamlit\.(cache_\w+|experimental_\w+|cache)|cachetools\.\w+)$"
 )
+_KEEPS = re.compile(r"cache|memoi|singleton|multiplexed")
 _CALLBACKS = frozenset(["click", "submit", "change", "upload", "release", "select", "input", "blur", "like", "then"])
 _NOT_DATA = re.compile(r"^(self|cls|request|req|_|background_tasks|response|db|session|context|ctx|progress)$")
 
@@ -127,7 +128,7 @@ class Endpoints:
         """Whether a decorator keeps the result, so that later calls do not run the body."""
         for each in function.decorator_list:
             origin = self._names.origin(each.func if isinstance(each, ast.Call) else each) or ""
-            if _ONCE.match(origin) or "cache" in last_name(each.func if isinstance(each, ast.Call) else each):
+            if _ONCE.match(origin) or _KEEPS.search(last_name(each.func if isinstance(each, ast.Call) else each)):
                 return True
         return False
 

@@ -126,7 +126,8 @@ def _evaluation(code: Code, loader: Loader) -> Iterator[Problem]:
     if not held_out and not evaluates:
         return
     name = loader.name or "the loader"
-    if held_out and _is_true(code.argument(call, "drop_last", 8)) and _is_named_twice(loader):
+    drops = _is_true(code.argument(call, "drop_last", 8)) and code.may_have(call, "batch_size", 1)  # one by default
+    if held_out and drops and _is_named_twice(loader):
         yield code.problem(
             call,
             f"`{name}` evaluates and drops its last batch: up to a whole batch of "

@@ -63,6 +63,7 @@ def detect(code: Code) -> Iterator[Problem]:
                     trainer.node,
                     f"`{code.name(trainer.node.func)}` trains on `{code.name(trainer.given('train_dataset'))}` with no "
                     "evaluation set, and nothing in this file evaluates the result.",
+                    tier=Tier.ADVICE if code.is_notebook else None,
                 )
                 return
         elif arguments is not None and not any(code.may_have(arguments, each) for each in _STRATEGIES):

@@ -96,7 +96,7 @@ def _problem(code: Code, node: ast.Call, library: str, used: list[LlmCall]) -> P
         f"request fails{end}.",
         mend=[code.source.set_keyword(node, "request_timeout" if library == "llama_index" else "timeout", "30")],
         related=[(used[0].node, "a call of the model")] if used and used[0].node is not node else [],
-        tier=Tier.ADVICE if library == "llama_index" else None,
+        tier=Tier.ADVICE if library == "llama_index" or code.is_notebook else None,
     )
 
 

@@ -78,6 +78,7 @@ def detect(code: Code) -> Iterator[Problem]:
             f"`{code.name(call.func)}` raises when the answer of line {answer.node.lineno} is not exactly what was "
             "asked for: no schema holds the model to it, and nothing catches the error.",
             related=[(answer.node, "the model's answer")],
+            tier=Tier.ADVICE if code.is_notebook else None,
         )
 
 

@@ -43,9 +43,14 @@ def detect(code: Code) -> Iterator[Problem]:
         training = code.step_around(call)
         if training is None or code.tree.enclosing(call, ast.ExceptHandler) is not None:
             continue
+        walks = code.origin(call) == "gc.collect"
+        cost = (
+            "it walks every Python object, while the GPU waits for the next step."
+            if walks
+            else "freed memory goes back to the driver and is asked for again in the next step."
+        )
         yield code.problem(
             call,
-            f"`{code.name(call)}` runs in every training step: freed memory goes back to the driver and is asked for "
-            "again in the next step.",
+            f"`{code.name(call)}` runs in every training step: {cost}",
             related=[(training.loop, "the loop")],
         )

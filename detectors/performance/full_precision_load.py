@@ -35,6 +35,7 @@ WORDS = ("from_pretrained", "transformers|diffusers")
 
 _BILLIONS = re.compile(r"(?<![\dv.])(\d+(?:\.\d+)?)[-_]?b(?![a-z])", re.I)
 _LARGE_PIPELINES = re.compile(r"sdxl|stable-diffusion-xl|stable-diffusion-3|flux|-xl-|hunyuan|cogvideox", re.I)
+_QUANTISED = re.compile(r"(?<!\d)[48]-?bit|bnb|awq|gptq|int[48]|fp[48]|nf4|gguf|mxfp4|[-_]w\d+a\d+", re.I)
 _TYPES = ("dtype", "torch_dtype")
 _SMALLER = ("quantization_config", "load_in_8bit", "load_in_4bit", "variant")
 
@@ -46,7 +47,11 @@ def detect(code: Code) -> Iterator[Problem]:
     for call in code.method_calls("from_pretrained"):
         origin = code.origin(call) or ""
         name = code.values.only(call.args[0]).constant if call.args else None
-        if not isinstance(name, str) or any(code.argument(call, each) is not None for each in _SMALLER):
+        if (
+            not isinstance(name, str)
+            or _QUANTISED.search(name)
+            or any(code.argument(call, each) is not None for each in _SMALLER)
+        ):
             continue
         given = next((value for each in _TYPES if (value := code.argument(call, each)) is not None), None)
         is_asked = given is not None and (code.origin(given) == "torch.float32" or _is_text(given, "float32"))

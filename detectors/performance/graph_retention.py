@@ -50,7 +50,9 @@ _OF_TENSORS = frozenset(["item", "detach", "mean", "cpu", "numpy", "tolist", "to
 
 def detect(code: Code) -> Iterator[Problem]:
     """Values that were back-propagated and are then added to something that outlives the iteration."""
-    for node, keeper, kept in _kept(code):
+    for node, keeper, kept in () if code.is_test else _kept(code):
+        if not isinstance(node, ast.Call) and code.tensors.gradients_on(node) is False:
+            continue  # what is computed or copied without gradients has no graph
         backward = code.tensors.spent_by(kept)
         if backward is None or code.argument(backward, "retain_graph") is not None:
             continue

@@ -78,8 +78,15 @@ def _several(code: Code, training: TrainingStep, waits: dict[str, ast.expr]) -> 
         f"Each step waits for the GPU at {len(nodes)} places ({named}{', …' if len(nodes) > 3 else ''}); keep them as "
         "detached tensors and read them every so many steps.",
         related=[(training.loop, "the loop"), (nodes[0], "the first wait")],
-        tier=Tier.RISK if len(nodes) >= _SEVERAL else Tier.ADVICE,
+        tier=Tier.RISK if len(nodes) >= _SEVERAL and not _decides(code, training.loop) else Tier.ADVICE,
     )
+
+
+def _decides(code: Code, loop: Loop) -> bool:
+    """Whether each step waits anyway, to decide by a tensor's value how to go on: `if loss < 1e-3: break`."""
+    tests = (each.test for each in code.tree.all(ast.If) if code.tree.inside(each, loop))
+    compared = (each for each in tests if isinstance(each, ast.Compare))
+    return any(_is_computed(code, side) for each in compared for side in (each.left, *each.comparators))
 
 
 def _in_micro_batch(code: Code, wait: ast.expr, loop: Loop) -> Problem:

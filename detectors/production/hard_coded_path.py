@@ -59,6 +59,7 @@ def detect(code: Code) -> Iterator[Problem]:
         yield code.problem(
             constant,
             f"`{text if len(text) <= 60 else text[:57] + '…'}` is a folder of one machine: the code runs nowhere else.",
+            tier=Tier.ADVICE if code.is_notebook else None,
         )
 
 

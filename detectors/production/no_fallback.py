@@ -77,6 +77,7 @@ def detect(code: Code) -> Iterator[Problem]:
             "catches its failure: when the provider is slow or down, so is this endpoint.",
             mend=[code.source.set_keyword(call.node, "timeout", "20")] if call.library != "bedrock" else [],
             related=[(endpoint.function, "the endpoint")],
+            tier=Tier.ADVICE if code.is_notebook else None,
         )
 
 

@@ -60,6 +60,7 @@ def detect(code: Code) -> Iterator[Problem]:
             f"Python files of `{repository}` are downloaded and run at {at}: a push to that repository runs here "
             "unread. Pin `revision` to a commit you have read.",
             mend=[code.source.set_keyword(call, "revision", '"<commit you have read>"')],
+            tier=Tier.ADVICE if code.is_notebook else None,
         )
 
 

@@ -66,6 +66,7 @@ def detect(code: Code) -> Iterator[Problem]:
         call,
         f"Every run writes `{path}` again: the next training replaces these weights, and nothing "
         "says which run made them.",
+        tier=Tier.ADVICE if code.is_notebook else None,
     )
 
 

@@ -39,7 +39,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Tier, last_name
+from detectors import Code, Kind, Problem, Tier, last_name
 
 TIER = Tier.BUG
 WORDS = ("state_dict()", "load_state_dict|return|save")
@@ -54,7 +54,7 @@ def detect(code: Code) -> Iterator[Problem]:
         return
     for call in code.method_calls("state_dict"):
         assert isinstance(call.func, ast.Attribute)
-        if call.args or call.keywords:
+        if call.args or call.keywords or not _holds_weights(code, call.func.value):
             continue
         kept = _kept_in(code, call)
         if kept is None or _is_changed(code, kept):
@@ -70,6 +70,12 @@ def detect(code: Code) -> Iterator[Problem]:
             fix=code.source.wrap(call, *_copy(code, call)),
             related=[(use, "used here")],
         )
+
+
+def _holds_weights(code: Code, owner: ast.expr) -> bool:
+    """Whether the state can be a model's: an optimizer's is empty before its first step and holds more than tensors."""
+    named = re.search(r"optim|sched|scaler|sampler|loader", last_name(owner), re.I)
+    return code.kind(owner) in (Kind.MODEL, Kind.UNKNOWN) and not named
 
 
 def _copy(code: Code, call: ast.Call) -> tuple[str, str]:
