@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 from tests.storm.__main__ import Size, storm
 from tests.storm.outcome import End, judged
@@ -22,8 +23,8 @@ HELP = Said(0, 7, Saying("/mlstaff help", "maintainer", "conversation", 1, "rock
 PLAN = replace(planned(1, pulls=1, repositories=1), ignored={0: frozenset[str]()})
 
 
-def test_nothing_is_lost_in_a_small_storm() -> None:
-    assert storm(11, Size(pulls=12, repositories=4, kills=3)) == ()
+def test_nothing_is_lost_in_a_small_storm(tmp_path: Path) -> None:
+    assert storm(11, Size(pulls=12, repositories=4, kills=3), tmp_path) == ()
 
 
 def test_a_plan_is_a_function_of_its_seed() -> None:

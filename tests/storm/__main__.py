@@ -60,18 +60,21 @@ def main(arguments: list[str] | None = None) -> int:
     """0 when nothing was lost or repeated, else 1."""
     given = _parser().parse_args(arguments)
     size = Size(given.pull_requests, given.repositories, given.kills)
-    verdict = storm(given.seed, size, record=given.record)
-    return 1 if verdict else 0
+    with tempfile.TemporaryDirectory(prefix="storm-") as folder:
+        wrong = storm(given.seed, size, given.logs or Path(folder), record=given.record)
+    return 1 if wrong else 0
 
 
-def storm(seed: int, size: Size, *, record: Path | None = None, within: float = LONGEST) -> tuple[str, ...]:
-    """Runs both and prints the figures; what is wrong, a line each."""
+def storm(
+    seed: int, size: Size, folder: Path, *, record: Path | None = None, within: float = LONGEST
+) -> tuple[str, ...]:
+    """Runs both with their files in `folder` and prints the figures; what is wrong, a line each."""
     end = time.monotonic() + within
     plan = planned(seed, pulls=size.pulls, repositories=size.repositories)
     print(f"seed {seed}: {size.pulls} pull requests, {len(plan.acts)} acts, {size.repositories} repositories")
-    calm = run(plan, seed, size, until=end, is_calm=True)
+    calm = run(plan, seed, size, folder / "calm", until=end, is_calm=True)
     _show("calm", calm)
-    rough = run(plan, seed, size, until=end, record=record)
+    rough = run(plan, seed, size, folder / "storm", until=end, record=record)
     _show("storm", rough)
     verdict = judged(plan, calm.ends, rough.ends, rough.said)
     of_calm = judged(plan, calm.ends, calm.ends, calm.said)
@@ -83,12 +86,14 @@ def storm(seed: int, size: Size, *, record: Path | None = None, within: float = 
     return tuple(wrong)
 
 
-def run(plan: Plan, seed: int, size: Size, *, until: float, is_calm: bool = False, record: Path | None = None) -> Run:
+def run(
+    plan: Plan, seed: int, size: Size, folder: Path, *, until: float, is_calm: bool = False, record: Path | None = None
+) -> Run:
     """Carries the plan out and waits until everything is done."""
     began = time.monotonic()
     processes = APART if is_calm else (*APART, "worker-2")
-    with tempfile.TemporaryDirectory(prefix="storm-") as folder, Simulator(senders=SENDERS) as github:
-        with Bot(github, Path(folder), processes=processes, environment=ENVIRONMENT) as bot:
+    with Simulator(senders=SENDERS) as github:
+        with Bot(github, folder, processes=processes, environment=ENVIRONMENT) as bot:
             stage = Stage(github, plan)
             operator = Operator(github)
             kills = 0 if is_calm else size.kills
@@ -123,7 +128,7 @@ def _settle(bot: Bot, github: Simulator, operator: Operator, killer: Killer, unt
     """Wait until everybody was killed, everything delivered, and nothing is left to be done."""
     calls, still = -1, 0
     while time.monotonic() < until:
-        waiting = operator.look()
+        waiting = operator.look(bot)
         is_idle = not waiting and killer.is_done and _is_sent(github) and _queue(bot)[1] == 0
         still = still + 1 if is_idle and len(github.calls) == calls else 0
         if still == 3:
@@ -188,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repositories", type=int, default=size.repositories, metavar="N")
     parser.add_argument("--kills", type=int, default=size.kills, metavar="N")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write every exchange that no fault befell")
+    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep the logs of all processes there")
     return parser
 
 

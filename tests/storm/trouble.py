@@ -1,4 +1,4 @@
-"""What goes wrong: processes are killed, GitHub fails; and the operator who starts processes and deliveries again"""
+"""What goes wrong: processes are killed, GitHub fails; and the operator who has processes and deliveries begin again"""
 
 import random
 import threading
@@ -105,12 +105,13 @@ class Operator:
                 delivered.add(delivery.guid)
         return [each for guid, each in last.items() if guid not in delivered]
 
-    def look(self, *, patience: float = PATIENCE) -> int:
-        """Redeliver what has waited long enough; returns how many still wait."""
+    def look(self, bot: Bot) -> int:
+        """Redeliver what has waited long enough, once somebody answers; returns how many still wait."""
         now, outstanding = time.monotonic(), self.outstanding()
+        is_ready = bool(outstanding) and bot.is_ready()
         for delivery in outstanding:
             asked = self._asked.setdefault(delivery.guid, now)
-            if now - asked >= patience:
+            if is_ready and now - asked >= PATIENCE:
                 self._asked[delivery.guid] = now
                 self._github.webhooks.redeliver(delivery)
                 self.redelivered += 1
