@@ -69,7 +69,7 @@ def detect(code: Code) -> Iterator[Problem]:
         elif arguments is not None and not any(code.may_have(arguments, each) for each in _STRATEGIES):
             yield code.problem(
                 trainer.node,
-                f'`{code.name(given)}` is never used: the arguments set no `eval_strategy`, whose default is "no", and '
+                f'Nothing is evaluated on `{code.name(given)}`: no `eval_strategy` is set, whose default is "no", and '
                 "nothing calls `evaluate`.",
                 mend=[code.source.set_keyword(arguments, "eval_strategy", '"epoch"')],
                 related=[(arguments, "sets no `eval_strategy`")],
