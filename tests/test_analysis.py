@@ -140,3 +140,25 @@ def test_a_loss_that_is_kept_stays_a_tensor_where_one_is_needed(after: str, kept
     (finding,) = analyse(source, "train.py", rules={"graph-retention"}).findings
 
     assert finding.good == f"losses.append({kept})"
+
+
+def test_a_function_that_also_trains_is_not_wrapped_into_no_grad() -> None:
+    source = """import torch
+
+
+class Booster:
+    def train_model(self, x, y):
+        self.model.train()
+        loss = criterion(self.model(x), y)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+    def evaluate_after(self, x, y):
+        self.train_model(x, y)
+        self.model.eval()
+        return self.model(x).argmax(1).tolist()
+"""
+    findings = analyse(source, "booster.py", rules={"missing-no-grad"}).findings
+
+    assert not any(each.fix for each in findings)

@@ -35,10 +35,11 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import DISCRETE, Act, Change, Code, EvaluationPass, Function, Kind, Problem, Region, Tier
+from detectors import DISCRETE, Act, Change, Code, EvaluationPass, Function, Kind, Problem, Region, Tier, last_name
 
 TIER = Tier.RISK
 WORDS = ("torch|.eval()", "eval|val|test|predict|infer|generat|translat|benchmark")
+_TRAINS = re.compile(r"(^|_)(train|fit|finetune|fine_tune|optimize|learn)(_|$)", re.I)
 _GRADIENT_WORDS = {"requires_grad", "requires_grad_", "retain_grad", "grad", "autograd", "backward", "enable_grad"} | {
     "jacobian",
     "hessian",
@@ -58,7 +59,7 @@ def detect(code: Code) -> Iterator[Problem]:
         where = each.loop or each.forward.function
         if {where, each.forward.function} & told or where is None or not _has_gradients(code, each):
             continue
-        told.add(each.forward.function if _is_evaluation(each) else where)
+        told.add(each.forward.function if _is_evaluation(code, each) else where)
         yield _problem(code, each)
 
 
@@ -128,7 +129,7 @@ def _fix(code: Code, each: EvaluationPass) -> tuple[Change, ...]:
     """A decorator where the whole function evaluates, else a `with` around its loop."""
     function = each.forward.function
     torch = code.names.imported_as("torch", None)
-    if function is not None and torch is not None and _is_evaluation(each):
+    if function is not None and torch is not None and _is_evaluation(code, each):
         return (code.source.insert_before(function, f"@{torch}.no_grad()"),)
     torch = torch or code.names.imported_as("torch", function)
     if torch is None:
@@ -136,9 +137,14 @@ def _fix(code: Code, each: EvaluationPass) -> tuple[Change, ...]:
     return code.source.indent_block([each.loop], f"with {torch}.no_grad():") if each.loop is not None else ()
 
 
-def _is_evaluation(each: EvaluationPass) -> bool:
-    """Whether the whole function evaluates, by its name and by what it does."""
-    return each.forward.function is not None and each.is_named and not _trains(each, each.forward.function)
+def _is_evaluation(code: Code, each: EvaluationPass) -> bool:
+    """Whether the whole function evaluates, by its name and by what it and all that it calls do."""
+    function = each.forward.function
+    if function is None or not each.is_named or _trains(each, function) or _TRAINS.search(function.name):
+        return False
+    below = (call for event in each.flow.of(Act.BACKWARD, Act.STEP) for call in event.calls)
+    called = (last_name(node.func) for node in ast.walk(function) if isinstance(node, ast.Call))
+    return not any(code.tree.inside(call, function) for call in below) and not any(map(_TRAINS.match, called))
 
 
 def _trains(each: EvaluationPass, function: Function) -> bool:
