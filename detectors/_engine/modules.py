@@ -40,6 +40,7 @@ class Modules:
     def __init__(self, tree: Tree, names: Names, values: Values) -> None:
         self._tree, self._names, self._values = tree, names, values
         self._mentions: dict[ast.ClassDef, list[tuple[ast.Attribute, Function]]] = {}
+        self._is_module_class: dict[ast.ClassDef, bool] = {}
         self._parametric: dict[ast.ClassDef, bool] = {}
 
     @cached_property
@@ -48,11 +49,36 @@ class Modules:
         return [each for each in self._tree.all(ast.ClassDef) if self.is_module_class(each)]
 
     def is_module_class(self, owner: ast.ClassDef) -> bool:
-        """Whether a base of the class is a module for certain."""
+        """Whether the class is a module for certain: by a base, or, where a base is out of sight, because it has a
+        `forward` and makes layers of its own after `super().__init__()`."""
+        if owner not in self._is_module_class:
+            self._is_module_class[owner] = False  # while it is asked for
+            self._is_module_class[owner] = self._find_is_module_class(owner)
+        return self._is_module_class[owner]
+
+    def _find_is_module_class(self, owner: ast.ClassDef) -> bool:
+        if self.has_module_base(owner):
+            return True
+        is_open = any(not origin.startswith("builtins.") for origin in self._values.bases(owner))
+        return is_open and self._is_built_like_one(owner)
+
+    def has_module_base(self, owner: ast.ClassDef) -> bool:
+        """Whether a base in sight is a module for certain."""
         return any(
             (origin.startswith(_BASES) and origin.rpartition(".")[2] not in _NOT_MODULES)
             or (origin.startswith("transformers.") and origin.endswith("PreTrainedModel"))
             for origin in self._values.bases(owner)
+        )
+
+    def _is_built_like_one(self, owner: ast.ClassDef) -> bool:
+        init = self.methods(owner).get("__init__")
+        if init is None or "forward" not in self.methods(owner):
+            return False
+        calls_super = any(isinstance(each, ast.Attribute) and each.attr == "__init__" for each in ast.walk(init))
+        return calls_super and any(
+            isinstance(binding.value, ast.Call) and self._is_module(self._names.origin(binding.value.func) or "")
+            for each in self._values.lineage(owner)
+            for binding in self._values.all_attribute_bindings(each)
         )
 
     def around(self, node: ast.AST) -> tuple[ast.ClassDef, Function] | None:
@@ -138,10 +164,14 @@ class Modules:
         return self._is_module(origin)
 
     def _is_module(self, origin: str) -> bool:
-        last = origin.rpartition(".")[2]
         if origin.startswith("<local>."):
             owner = self._values.class_named(origin.removeprefix("<local>."))
             return owner is not None and self.is_module_class(owner)
+        return self._is_torch_layer(origin)
+
+    @staticmethod
+    def _is_torch_layer(origin: str) -> bool:
+        last = origin.rpartition(".")[2]
         return origin.startswith("torch.nn.") and last[:1].isupper() and last not in _NOT_MODULES
 
     def makes_parameter(self, node: ast.expr) -> bool:

@@ -48,7 +48,7 @@ from collections.abc import Iterator
 from detectors import Change, Code, Function, Problem, Tier
 
 TIER = Tier.BUG
-WORDS = ("dropout|Dropout", "Module")
+WORDS = ("dropout|Dropout", "torch", "forward")
 
 _ON = {f"torch.nn.functional.{each}" for each in ("dropout", "dropout1d", "dropout2d", "dropout3d")}
 _OFF = {"torch.nn.functional.alpha_dropout", "torch.nn.functional.feature_alpha_dropout"}

@@ -89,7 +89,7 @@ def detect(code: Code) -> Iterator[Problem]:
         listed = f"{', '.join(by_hand[:-1])} and {by_hand[-1]}"
         yield code.problem(
             training.loop,
-            f"This loop does {listed} by hand around a `transformers` model; `accelerate` and `Trainer` have it tested.",
+            f"This loop does {listed} by hand around a `transformers` model; `accelerate` and `Trainer` have it.",
         )
 
 

@@ -46,7 +46,7 @@ from dataclasses import dataclass
 from detectors import FUNCTIONS, Binding, Bound, Change, Code, Function, Problem, Tier
 
 TIER = Tier.BUG
-WORDS = ("Module", "__init__", "torch")
+WORDS = ("__init__", "torch", "forward")
 
 _LOOKING = frozenset(["len", "enumerate", "zip", "range", "reversed", "print", "list", "tuple", "iter", "sum", "any"])
 _SHARED = {
@@ -257,7 +257,12 @@ def _registered(code: Code, binding: Binding, display: ast.expr, kind: str) -> C
 
 def _before_init(code: Code, owner: ast.ClassDef) -> Iterator[Problem]:
     init = next((each for each in owner.body if isinstance(each, FUNCTIONS) and each.name == "__init__"), None)
-    if init is None or owner.decorator_list or "__new__" in code.modules.methods(owner):
+    if (
+        init is None
+        or not code.modules.has_module_base(owner)
+        or owner.decorator_list
+        or "__new__" in code.modules.methods(owner)
+    ):
         return
     inits = [each for each in ast.walk(init) if isinstance(each, ast.Call) and _is_init(each)]
     called = code.tree.statement(inits[0]) if inits else None
