@@ -79,7 +79,7 @@ def _functional(code: Code, call: ast.Call, method: Function, *, is_off: bool) -
         f"`{name}` in `{owner}.{method.name}` never drops anything: its `training` is False unless it is given."
         if is_off
         else f"`{name}` in `{owner}.{method.name}` also drops after `model.eval()`: its `training` is True unless it "
-        "is given, so predictions are random."
+        "is given, so its output is random."
     )
     return code.problem(call, says, fix=[code.source.set_keyword(call, "training", f"{_self(method)}.training")])
 
