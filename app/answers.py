@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from app import config
+from app import config, pipeline
 from app.commands import USAGE, Command, Level, Misunderstood, Verb, commands_in, needed
 from app.events import CommandGiven
 from app.github.connection import GitHub
@@ -18,7 +18,7 @@ from app.github.fetch import Look
 from app.marker import marker, read, split
 from app.pull_request import Thread
 from app.review.markdown import cell, code_span, prose
-from app.reviewing import Reviewing, configuration_of
+from app.reviewing import Reviewing
 from app.settings import Settings
 from detectors import Detector, all_detectors
 
@@ -50,7 +50,7 @@ class Answers:
             log.info("a command of somebody without permission", author=given.author)
             return
         look = await self._fetcher.look(given.ref)
-        allowed = _allowed(found, level, configuration_of(look).config.commands)
+        allowed = _allowed(found, level, pipeline.configuration(look.config_files).config.commands)
         conversation = Conversation(self._github, given)
         await conversation.react("EYES")
         answered = {note.get("command", "") for note in look.notes} | await conversation.answered()
@@ -92,7 +92,7 @@ class Answers:
             case Verb.EXPLAIN:
                 await conversation.reply(self._explained(each.rule), note)
             case Verb.CONFIG:
-                await conversation.reply(_table(configuration_of(look)), note)
+                await conversation.reply(_table(pipeline.configuration(look.config_files)), note)
             case Verb.HELP:
                 await conversation.reply(USAGE, note)
 

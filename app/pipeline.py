@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 
 from app import relevance
 from app.config import Layer, Reading, read
-from app.pull_request import ChangedFile, PullRequest, Thread
+from app.pull_request import ChangedFile, ConfigFile, PullRequest, Thread
 from app.review import write
 from app.review.budget import remarks, share_out
 from app.review.comment import Conclusion, Review
@@ -60,7 +60,7 @@ def find(pull_request: PullRequest, *, whole_file: bool = False) -> tuple[FileRe
 def review(pull_request: PullRequest, reports: Sequence[FileReport], options: Options) -> Review:
     """What this head of the pull request is told, given what was found in its files."""
     decision = relevance.decide(pull_request.files)
-    reading = configuration(pull_request)
+    reading = configuration(pull_request.config_files)
     reports = [reading.config.applied(report) for report in reports]
     skipped = tuple(_skipped(pull_request, reports))
     if not decision.is_relevant and not any(report.findings for report in reports):
@@ -74,10 +74,9 @@ def review(pull_request: PullRequest, reports: Sequence[FileReport], options: Op
     return write.review(said, pull_request.head_sha, options)
 
 
-def configuration(pull_request: PullRequest) -> Reading:
-    """What the repository decides, by its file of the base branch."""
-    text = pull_request.config_text
-    return read([] if text is None else [Layer(pull_request.config_path, text)])
+def configuration(files: Iterable[ConfigFile]) -> Reading:
+    """What holds: the base branch's file over the organisation's, over the server's defaults."""
+    return read([Layer(each.path, each.text) for each in files])
 
 
 def declined(reason: str) -> Review:

@@ -88,6 +88,14 @@ class Thread:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A configuration as it was read, and what it is called in messages."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class PullRequest:
     """One head of a pull request, as read from GitHub: a snapshot that is never written to."""
 
@@ -103,8 +111,7 @@ class PullRequest:
     base_sha: str
     head_sha: str
     files: tuple[ChangedFile, ...]
-    config_text: str | None = None
-    config_path: str = ".mlstaff.yml"
+    config_files: tuple[ConfigFile, ...] = ()
     threads: tuple[Thread, ...] = ()
     reviewed_heads: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()

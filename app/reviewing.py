@@ -11,14 +11,14 @@ from dataclasses import asdict
 
 import structlog
 
-from app import config, pipeline, relevance
+from app import pipeline, relevance
 from app.analysts import AnalysisFailed, Analysts
 from app.commands import Level, Verb, needed
 from app.events import ActionRequested
 from app.github.check_run import CheckRuns, Opened, is_completed
 from app.github.connection import GitHub
 from app.github.conversation import has_write_access, say
-from app.github.fetch import Fetcher, Look, Reading
+from app.github.fetch import Fetcher, Reading
 from app.github.fixed import mark_fixed
 from app.github.publish import HeadMoved, Publisher, Said
 from app.memory import dismissed, gone, named, voters_to_ask_for
@@ -47,7 +47,7 @@ class Reviewing:
         self._github = github
         self._settings = settings
         self._analysts = analysts
-        self.fetcher = Fetcher(github, settings.app_id or 0)
+        self.fetcher = Fetcher(github, settings.app_id or 0, settings.defaults)
         self._check_runs = CheckRuns(github, settings.public_url)
         self._publisher = Publisher(github, self.fetcher)
 
@@ -56,7 +56,7 @@ class Reviewing:
         reading = await self.fetcher.read(ref)
         read_at = time.monotonic()
         pull_request = reading.pull_request
-        reviews_drafts = pipeline.configuration(pull_request).config.drafts
+        reviews_drafts = pipeline.configuration(pull_request.config_files).config.drafts
         skipped = "" if is_asked else _reason_to_skip(reading, reviews_drafts=reviews_drafts)
         decision = relevance.decide(pull_request.files)
         if skipped or not decision.is_relevant:
@@ -89,7 +89,7 @@ class Reviewing:
     async def rerun(self, action: ActionRequested, level: Level) -> None:
         """Review again what somebody of this level may have reviewed."""
         look = await self.fetcher.look(action.ref)
-        if level >= needed(Verb.REVIEW, configuration_of(look).config.commands):
+        if level >= needed(Verb.REVIEW, pipeline.configuration(look.config_files).config.commands):
             await self.review(action.ref, whole_files=False, is_asked=True)
         else:
             log.info("a button pressed by somebody without permission", author=action.author)
@@ -97,7 +97,7 @@ class Reviewing:
     async def ignore_all(self, action: ActionRequested, level: Level) -> None:
         """Note what is found at the present head as dismissed, then bring the check run up to date."""
         reading = await self.fetcher.read(action.ref)
-        if level < needed(Verb.IGNORE, pipeline.configuration(reading.pull_request).config.commands):
+        if level < needed(Verb.IGNORE, pipeline.configuration(reading.pull_request.config_files).config.commands):
             log.info("a button pressed by somebody without permission", author=action.author)
             return
         reports = await self._reports(reading.pull_request, whole_files=False)
@@ -152,11 +152,6 @@ class Reviewing:
             )
         except AnalysisFailed as failed:
             return FileReport(file.path, skipped=(Skipped(file.path, str(failed)),))
-
-
-def configuration_of(look: Look) -> config.Reading:
-    """What the repository decides, as it was at that look."""
-    return config.read([] if look.config_text is None else [config.Layer(look.config_path, look.config_text)])
 
 
 def _reason_to_skip(reading: Reading, *, reviews_drafts: bool) -> str:

@@ -5,8 +5,10 @@ import binascii
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, FilePath, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.pull_request import ConfigFile
 
 
 class Settings(BaseSettings):
@@ -32,6 +34,9 @@ class Settings(BaseSettings):
         description="Shared Redis ≥ 6.2 or Valkey; unset: `mlstaff serve` starts its own",
     )
     data_dir: Path = Field(Path("data"), description="Where the embedded store keeps its files")
+    defaults_file: FilePath | None = Field(
+        None, description="A `.mlstaff.yml` that holds where no repository and no organisation decides otherwise"
+    )
     public_url: str = Field("", description="Where people reach this server; rule names in comments link there")
     host: str = Field("127.0.0.1", description="Address the server listens on")
     port: int = Field(8000, ge=0, le=65535, description="Port the server listens on; 0 takes a free one")
@@ -43,6 +48,14 @@ class Settings(BaseSettings):
     analysis_seconds: float = Field(20, gt=0, description="Time limit for the analysis of one file")
     analysis_megabytes: int = Field(1024, gt=0, description="Memory limit of one analysis process")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    @cached_property
+    def defaults(self) -> tuple[ConfigFile, ...]:
+        """The lowest layer of every configuration, as it was when it was first asked for."""
+        if self.defaults_file is None:
+            return ()
+        # Its mistakes are shown in pull requests, where its path is nobody's business.
+        return (ConfigFile("the server's defaults", self.defaults_file.read_text("utf-8", "replace")),)
 
     @cached_property
     def private_key_pem(self) -> str:

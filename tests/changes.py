@@ -3,7 +3,7 @@
 import difflib
 
 from app.diff import parse, split_lines, with_texts
-from app.pull_request import ChangedFile, PullRequest, PullRequestRef, Thread
+from app.pull_request import ChangedFile, ConfigFile, PullRequest, PullRequestRef, Thread
 from detectors import Edit, Finding, Related, Tier
 
 TRAINING = """\
@@ -77,7 +77,7 @@ def pull_request(
         base_sha="a" * 40,
         head_sha="b" * 40,
         files=files,
-        config_text=config_text,
+        config_files=() if config_text is None else (ConfigFile(".mlstaff.yml", config_text),),
         threads=threads,
         unread=unread,
     )

@@ -1,11 +1,13 @@
 """Commands given on a simulated GitHub: who is answered, how, and how often"""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from app.events import Place, RetryLater
-from tests.bot import BROKEN_LOOP, LOOP, Bot, repository_with, said
+from tests.bot import BROKEN_LOOP, LOOP, Bot, ref_of, repository_with, said
 from tests.simulator import OpenedPullRequest, Simulator, faults
 
 PLACES: tuple[Place, ...] = ("conversation", "thread", "review")
@@ -194,6 +196,68 @@ def test_config_says_what_holds_and_where_it_is_from(github: Simulator) -> None:
     assert ".github/mlstaff.yml" in line
     assert "nonsense" in reply.partition("Not followed")[2]
     assert "the defaults" in reply
+
+
+def layered(github: Simulator, organisation: str, **own: str) -> OpenedPullRequest:
+    """A pull request in an organisation with this configuration."""
+    github.repository("octo-org/.github", files={".mlstaff.yml": organisation})
+    repository = github.repository("octo-org/vision", files={"train.py": LOOP, **{f".{k}.yml": own[k] for k in own}})
+    return repository.open_pull_request({"train.py": BROKEN_LOOP})
+
+
+def test_the_organisation_s_configuration_holds_below_the_repository_s_in_five_calls(github: Simulator) -> None:
+    pull = layered(github, "fail_on: never\ncomments: 7\nnonsense: 1\n", mlstaff="comments: 8\n")
+    calls = Bot(github).review(pull)
+    assert [call.path.rpartition("/")[2] for call in calls][1] == "graphql"
+    assert len(calls) == 5
+    run = pull.state()["check_run"]
+    assert run["conclusion"] == "neutral"
+    assert "octo-org/.github/.mlstaff.yml:3" in run["output"]["summary"]
+    Bot(github).answer(pull, "/mlstaff config")
+    lines = {line.split("`")[1]: line for line in replies(pull)[0].splitlines() if line.startswith("| `")}
+    assert "never" in lines["fail_on"]
+    assert "octo-org/.github/.mlstaff.yml" in lines["fail_on"]
+    assert "8" in lines["comments"]
+    assert "octo-org" not in lines["comments"]
+
+
+def test_the_organisation_decides_on_commands_and_drafts_too(github: Simulator) -> None:
+    pull = layered(github, "drafts: true\ncommands: {help: admin}\n")
+    pull.convert_to_draft()
+    Bot(github).review(pull)
+    assert len(pull.state()["comments"]) == 1
+    Bot(github).answer(pull, "/mlstaff help")
+    assert "admin" in replies(pull)[0]
+
+
+def test_the_server_s_defaults_hold_below_all(github: Simulator, tmp_path: Path) -> None:
+    file = tmp_path / "defaults.yml"
+    file.write_text("fail_on: never\ninline: [advice]\ndrafts: true\nnonsense: 1\n")
+    pull = layered(github, "inline: [bug]\n", mlstaff="drafts: false\n")
+    Bot(github, defaults_file=file).review(pull)
+    state = pull.state()
+    assert state["check_run"]["conclusion"] == "neutral"
+    assert len(state["comments"]) == 1
+    assert "the server's defaults:4" in state["check_run"]["output"]["summary"]
+    assert str(tmp_path) not in state["check_run"]["output"]["summary"]
+
+
+def test_the_repository_that_holds_the_organisation_s_configuration_is_one_layer(github: Simulator) -> None:
+    repository = github.repository("octo-org/.github", files={"train.py": LOOP, ".mlstaff.yml": "nonsense: 1\n"})
+    pull = repository.open_pull_request({"train.py": BROKEN_LOOP})
+    Bot(github).review(pull)
+    assert pull.state()["check_run"]["output"]["summary"].count("nonsense") == 1
+
+
+def test_a_repository_that_was_moved_has_its_new_organisation_s_configuration(github: Simulator) -> None:
+    github.repository("new-org/.github", files={".mlstaff.yml": "fail_on: never\n"})
+    repository = github.repository("octo-org/vision", files={"train.py": LOOP})
+    pull = repository.open_pull_request({"train.py": BROKEN_LOOP})
+    old = ref_of(pull).repository
+    repository.move("new-org/vision")
+    bot = Bot(github)
+    bot.do(bot.reviewer.review(replace(ref_of(pull), repository=old)))
+    assert pull.state()["check_run"]["conclusion"] == "neutral"
 
 
 def test_the_base_branch_decides_who_may_give_a_command(github: Simulator) -> None:

@@ -45,10 +45,18 @@ fragment Checks on CheckSuiteConnection {
 }
 """
 _WHICH = "$owner: String!, $name: String!"
+ORGANISATION = ".github"
+"""The repository whose configuration lies below that of every other one of its owner."""
 
 
 def _configs() -> str:
     return " ".join(f'config{nth}: file(path: "{path}") {{ ...Text }}' for nth, path in enumerate(CONFIG_PATHS))
+
+
+def _organisation() -> str:
+    """The owner's own configuration; an error of the type NOT_FOUND beside the rest where there is none."""
+    commit = f"target {{ ... on Commit {{ {_configs()} }} }}"
+    return f'organisation: repository(owner: $owner, name: "{ORGANISATION}") {{ defaultBranchRef {{ {commit} }} }}'
 
 
 def pull_request(files: int) -> str:
@@ -73,6 +81,7 @@ query PullRequest({_WHICH}, $number: Int!, $app: Int!, $check: String!{_variable
       comments(last: 100) {{ ...Comments }}
     }}
   }}
+  {_organisation()}
 }}
 {_TEXT}{_CHECKS}{_TALK}"""
 
@@ -139,6 +148,7 @@ query Look({_WHICH}, $number: Int!) {{
       comments(last: 100) {{ ...Comments }}
     }}
   }}
+  {_organisation()}
 }}
 {_TEXT}{_TALK}"""
 

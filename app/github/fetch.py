@@ -17,7 +17,7 @@ from app.github.connection import GitHub
 from app.github.talk import Talk
 from app.github.texts import Text
 from app.github.weather import Refused, Unwell
-from app.pull_request import ChangedFile, PullRequest, PullRequestRef, Status, Thread
+from app.pull_request import ChangedFile, ConfigFile, PullRequest, PullRequestRef, Status, Thread
 from app.relevance import is_worth_reading
 from app.review.fingerprint import reviewed_head, told
 
@@ -56,8 +56,7 @@ class Look:
     threads: tuple[Thread, ...]
     notes: tuple[Mapping[str, str], ...]
     pending_reviews: tuple[int, ...]
-    config_path: str
-    config_text: str | None
+    config_files: tuple[ConfigFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +66,7 @@ class _Page:
     ref: PullRequestRef
     raw: Mapping[str, Any]
     texts: Mapping[str, Text]
+    config_files: tuple[ConfigFile, ...]
 
     @property
     def head(self) -> str:
@@ -83,11 +83,12 @@ class _Page:
 
 
 class Fetcher:
-    """Reads pull requests as the App `app_id`."""
+    """Reads pull requests as the App `app_id`; `defaults` lie below every configuration that GitHub has."""
 
-    def __init__(self, github: GitHub, app_id: int) -> None:
+    def __init__(self, github: GitHub, app_id: int, defaults: tuple[ConfigFile, ...] = ()) -> None:
         self._github = github
         self._app_id = app_id
+        self._defaults = defaults
 
     async def read(self, ref: PullRequestRef) -> Reading:
         """The newest head.
@@ -120,9 +121,12 @@ class Fetcher:
         owner, _, name = ref.repository.partition("/")
         variables = {"owner": owner, "name": name, "number": ref.number}
         data = await self._github.query(ref.installation_id, documents.LOOK, variables)
-        raw = data["repository"]["pullRequest"]
+        raw = (data.get("repository") or {}).get("pullRequest")
+        if not raw:
+            raise _gone(ref)
         spoken = await talk.read(self._github, ref, raw)
-        return Look(raw["headRefOid"], spoken.threads, spoken.notes, spoken.pending_reviews, *_config(raw))
+        files = self._config_files(ref, data)
+        return Look(raw["headRefOid"], spoken.threads, spoken.notes, spoken.pending_reviews, files)
 
     async def _read_large(self, ref: PullRequestRef) -> Reading:
         """Where there is no diff: the list of files, between two queries that have to be about one head."""
@@ -152,10 +156,23 @@ class Fetcher:
         repository = data.get("repository") or {}
         raw = repository.get("pullRequest")
         if not raw:
-            raise Refused(404, f"there is no pull request {ref.repository}#{ref.number}")
+            raise _gone(ref)
+        ref = replace(ref, repository=repository["nameWithOwner"])
+        if ref.repository.partition("/")[0].lower() != owner.lower():  # moved: the organisation is another one
+            return await self._ask(ref, paths)
         nodes = raw["commits"]["nodes"]
         found = texts.of_answer(paths, nodes[0]["commit"]) if nodes else {}
-        return _Page(replace(ref, repository=repository["nameWithOwner"]), raw, found)
+        return _Page(ref, raw, found, self._config_files(ref, data))
+
+    def _config_files(self, ref: PullRequestRef, data: Mapping[str, Any]) -> tuple[ConfigFile, ...]:
+        """The base branch's configuration, the organisation's, the server's: the first one uppermost."""
+        own = (data["repository"]["pullRequest"]["baseRef"] or {}).get("target") or {}
+        files = _config_file(own, "")
+        owner, _, name = ref.repository.partition("/")
+        if name != documents.ORGANISATION:
+            branch = (data.get("organisation") or {}).get("defaultBranchRef") or {}
+            files += _config_file(branch.get("target") or {}, f"{owner}/{documents.ORGANISATION}/")
+        return files + self._defaults
 
     async def _whole(self, page: _Page, found: Changes, wanted: Sequence[str]) -> Reading:
         ref, github = page.ref, self._github
@@ -200,7 +217,6 @@ def _with_text(file: ChangedFile, known: Mapping[str, Text]) -> ChangedFile:
 def _pull_request(page: _Page, files: tuple[ChangedFile, ...], spoken: Talk, unread_texts: int) -> PullRequest:
     raw = page.raw
     author = raw["author"] or {"login": "ghost", "__typename": "User"}
-    config_path, config_text = _config(raw)
     return PullRequest(
         ref=page.ref,
         title=raw["title"],
@@ -214,23 +230,25 @@ def _pull_request(page: _Page, files: tuple[ChangedFile, ...], spoken: Talk, unr
         base_sha=raw["baseRefOid"],
         head_sha=page.head,
         files=files,
-        config_text=config_text,
-        config_path=config_path,
+        config_files=page.config_files,
         threads=spoken.threads,
         reviewed_heads=tuple(head for body in spoken.reviews if (head := reviewed_head(body))),
         unread=tuple(_unread(raw["changedFiles"] - len(files), unread_texts)),
     )
 
 
-def _config(raw: Mapping[str, Any]) -> tuple[str, str | None]:
-    """The path and the text of the first configuration that the base branch has."""
-    target = (raw["baseRef"] or {}).get("target") or {}
+def _config_file(commit: Mapping[str, Any], folder: str) -> tuple[ConfigFile, ...]:
+    """The first configuration that a commit has, if any."""
     for nth, path in enumerate(documents.CONFIG_PATHS):
-        entry = target.get(f"config{nth}")
+        entry = commit.get(f"config{nth}")
         text = texts.text_of(entry) if entry else None
         if text is not None:
-            return path, text
-    return documents.CONFIG_PATHS[0], None
+            return (ConfigFile(folder + path, text),)
+    return ()
+
+
+def _gone(ref: PullRequestRef) -> Refused:
+    return Refused(404, f"there is no pull request {ref.repository}#{ref.number}")
 
 
 def _unread(files: int, unread_texts: int) -> list[str]:
