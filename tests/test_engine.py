@@ -101,13 +101,15 @@ def test_the_values_that_can_reach_a_use(text: str, expected: list[int]) -> None
         ("import torch\nthing = torch.optim.AdamW(p)\nuse(thing)", "thing", Kind.OPTIMIZER),
         ("import torch\nthing = torch.optim.lr_scheduler.StepLR(o, 3)\nuse(thing)", "thing", Kind.SCHEDULER),
         ("import torch\na, thing = 1, torch.optim.SGD(p)\nuse(thing)", "thing", Kind.OPTIMIZER),
-        ("import torch\ndef make():\n    return torch.optim.SGD(p)\nthing = make()\nuse(thing)", "thing", Kind.OPTIMIZER),
+        ("import torch\ndef make():\n    return torch.optim.SGD(p)\nthing = make()\nuse(thing)", "thing",
+         Kind.OPTIMIZER),
         ("import torch\ndef step(thing):\n    use(thing)\nstep(torch.optim.SGD(p))", "thing", Kind.OPTIMIZER),
         ("import torch\ndef step(*, thing=None):\n    use(thing)\nstep(thing=torch.optim.SGD(p))", "thing",
          Kind.OPTIMIZER),
         ("import torch\nfrom accelerate import Accelerator\nacc = Accelerator()\nm, thing = acc.prepare(a, "
          "torch.optim.SGD(p))\nuse(thing)", "thing", Kind.OPTIMIZER),
-        ("import torch\nclass Net(torch.nn.Module): pass\nthing = Net().cuda().eval()\nuse(thing)", "thing", Kind.MODEL),
+        ("import torch\nclass Net(torch.nn.Module): pass\nthing = Net().cuda().eval()\nuse(thing)", "thing",
+         Kind.MODEL),
         ("import torch\nclass Base(torch.nn.Module): pass\nclass Net(Base): pass\nthing = Net()\nuse(thing)", "thing",
          Kind.MODEL),
         ("import torch\nthing = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))\nuse(thing)", "thing",
@@ -169,7 +171,7 @@ def test_aliases_and_prepared_objects_are_the_same_subject() -> None:
         use(first, third.module)
         """
     )
-    use = [each for each in code.tree.all(ast.Call) if isinstance(each.func, ast.Name) and each.func.id == "use"][0]
+    use = next(each for each in code.tree.all(ast.Call) if isinstance(each.func, ast.Name) and each.func.id == "use")
 
     assert code.values.subject(use.args[0]) == code.values.subject(use.args[1]) is not None
 
@@ -418,7 +420,7 @@ def test_whether_a_model_depends_on_the_mode() -> None:
         use(Plain(), Dropping(), Recurrent(), Mixed())
         """
     )
-    use = [each for each in code.tree.all(ast.Call) if isinstance(each.func, ast.Name) and each.func.id == "use"][0]
+    use = next(each for each in code.tree.all(ast.Call) if isinstance(each.func, ast.Name) and each.func.id == "use")
 
     assert [code.passes.depends_on_mode(each) for each in use.args] == [False, True, True, None]
 

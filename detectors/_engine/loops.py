@@ -39,7 +39,7 @@ class TrainingStep:
 
     @property
     def optimizer_is_fresh(self) -> bool:
-        """Whether each iteration makes the optimizer anew (attacks, per-sample fitting): it starts without gradients."""
+        """Whether each iteration makes the optimizer anew (attacks, per-sample fitting): no old gradients then."""
         match self.step.subject:
             case ("name", _, name):
                 made = [each for each in ast.walk(self.loop) if isinstance(each, ast.Name) and each.id == name]

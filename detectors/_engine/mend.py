@@ -143,9 +143,11 @@ class Source:
         }
         indent = self.indent(first)
         changes = [Change(first, 0, first, 0, f"{indent}{header}\n    ")]
-        for line in range(first + 1, last + 1):
-            if line not in kept and self.lines[line - 1].strip():
-                changes.append(Change(line, 0, line, 0, "    "))
+        changes.extend(
+            Change(line, 0, line, 0, "    ")
+            for line in range(first + 1, last + 1)
+            if line not in kept and self.lines[line - 1].strip()
+        )
         return tuple(changes)
 
     # -- from changes to edits ----------------------------------------------------------------------------

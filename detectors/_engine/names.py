@@ -224,7 +224,7 @@ class Names:
             first, scope = False, self._tree.scope(scope)
 
     def imported_as(self, origin: str, scope: Scope | None) -> str | None:
-        """The name under which the file has an import of this origin at module level (or in the scope), None without."""
+        """The name under which the file, or this scope, imports what has this origin; None without."""
         for where in (scope, self._tree.module):
             for name, bindings in self._bindings.get(where, {}).items() if where is not None else ():
                 if bindings[0].how is Bound.IMPORT and bindings[0].origin == origin:
@@ -261,9 +261,7 @@ class Names:
                 start = position
         reach = [each for each in before[start:] if not self._excluded(each, above)]
         start_node = before[start].node if before else None
-        for binding in bindings:
-            if binding not in before and self._comes_round(binding, above, start_node):
-                reach.append(binding)
+        reach += [each for each in bindings if each not in before and self._comes_round(each, above, start_node)]
         return self._without_shadowed(reach or bindings, use)
 
     def _is_done_before(self, binding: Binding, here: tuple[int, int], above: dict[ast.AST, None]) -> bool:
@@ -328,7 +326,7 @@ class Names:
             both = [p for p, other in enumerate(ifs) if other is choice]
             sides = {self._tree.statement(bindings[p].node) in choice.body for p in both}
             if len(sides) == 2 and not self._tree.inside(use, choice):
-                return [each for each in bindings[min(position, *both) :]]
+                return bindings[min(position, *both) :]
         return bindings
 
     # -- origins ------------------------------------------------------------------------------------------

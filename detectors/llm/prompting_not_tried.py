@@ -1,8 +1,8 @@
 """A fine-tuning script that says nothing of what was tried before
 
 Fine-tuning is worth its upkeep when prompting has been tried, the task has a clear evaluation, there are a thousand
-good examples and the gap is real. A script that trains a language model and whose text mentions none of this leaves the next
-reader to ask; two lines in its docstring answer.
+good examples and the gap is real. A script that trains a language model and whose text mentions none of this leaves
+the next reader to ask; two lines in its docstring answer.
 
 ❌
 ```python
@@ -43,8 +43,8 @@ TIER = Tier.ADVICE
 WORDS = ("Trainer(", "from_pretrained", ".train()")
 
 _ANSWERS = re.compile(
-    r"prompt|few.?shot|zero.?shot|baseline|in.context|retriev|\brag\b|held.?out|benchmark|accuracy|win.?rate|instead of|"
-    r"compared|outperform|\bevals?\b|evaluat",
+    r"prompt|few.?shot|zero.?shot|baseline|in.context|retriev|\brag\b|held.?out|benchmark|accuracy|win.?rate"
+    r"|instead of|compared|outperform|\bevals?\b|evaluat",
     re.I,
 )
 
