@@ -306,11 +306,12 @@ def _run(code: Code) -> Iterator[Problem]:
             if code.tree.function(call) not in functions or not _makes_model(code, call):
                 continue
             if _draws_weights(code, call) and _is_trained(code, call):
+                start = _start(code, call, training)
+                at = "here" if start is call else f"at line {call.lineno}"
                 yield code.problem(
-                    _start(code) or call,
-                    f"`{code.name(call.func)}` draws its weights{_at(code, call)} and training follows, but nothing in "
-                    "this script sets a "
-                    "seed: no run can be repeated or fairly compared.",
+                    start,
+                    f"`{code.name(call.func)}` draws its weights {at} and training follows, but nothing in this script "
+                    "sets a seed: no run can be repeated or fairly compared.",
                     good=f"torch.manual_seed(0)\n{code.source.of(code.tree.statement(call))}"
                     if _is_short(code, call)
                     else "",
@@ -319,16 +320,18 @@ def _run(code: Code) -> Iterator[Problem]:
                 return
 
 
-def _start(code: Code) -> ast.AST | None:
-    """The last statement under `if __name__ == "__main__"`, where that block sets the run up before it starts it."""
+def _start(code: Code, call: ast.Call, training: TrainingStep) -> ast.AST:
+    """Where the run begins: the statement under `if __name__ == "__main__"` that leads to the model or to the step,
+    where that block sets the run up before; else what makes the model."""
     for block in code.tree.module.body:
         if isinstance(block, ast.If) and "__name__" in ast.unparse(block.test) and len(block.body) > 2:
-            return block.body[-1]
-    return None
-
-
-def _at(code: Code, call: ast.Call) -> str:
-    return f" at line {call.lineno}" if _start(code) is not None else " here"
+            if code.tree.inside(call, block):
+                return call
+            root = training.flow.root
+            handed = [each for each in code.tree.all(ast.Name) if root is not None and each.id == root.name]
+            led = (training.step.node, *training.step.calls, *handed)
+            return next((each for each in block.body if any(code.tree.inside(one, each) for one in led)), call)
+    return call
 
 
 def _is_trained(code: Code, call: ast.Call) -> bool:
