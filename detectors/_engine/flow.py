@@ -3,8 +3,8 @@
 A `Flow` starts at the module's top level or at a function nobody in this file calls. Its events form a graph: an edge
 means "can happen next". Questions are asked as paths: *does every path from this step round to the next backward
 clear the gradients* is `not flow.reaches(step, backward, avoiding=clears)`. Two `if`s over the same unchanged
-condition are taken together, so `if ready: step()` and `if ready: zero_grad()` belong to each other. A loop is taken to run
-at least once.
+condition are taken together, so `if ready: step()` and `if ready: zero_grad()` belong to each other. A loop is taken
+to run at least once.
 """
 
 import ast
