@@ -35,7 +35,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Activation, Change, Code, Problem, Tier, last_name, root_of
+from detectors import Activation, Change, Code, Function, Problem, Tier, last_name, root_of
 
 TIER = Tier.BUG
 WORDS = (
@@ -86,16 +86,17 @@ def detect(code: Code) -> Iterator[Problem]:
     """Metrics given predictions of the wrong form or in the wrong order, and directions that contradict a name."""
     if code.is_test:
         return
+    halves: set[Function | None] = set()
     for call in code.tree.all(ast.Call):
         last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         if last in _RANKING or last in _ASYMMETRIC or last in _CLASS_METRICS:
             if (code.origin(call) or "").startswith(_METRICS):
-                yield from _of_metric(code, call, (code.origin(call) or "").rpartition(".")[2])
+                yield from _of_metric(code, call, (code.origin(call) or "").rpartition(".")[2], halves)
         elif _STOPPERS.search(last) or any(each.arg == "metric_for_best_model" for each in call.keywords):
             yield from _direction(code, call)
 
 
-def _of_metric(code: Code, call: ast.Call, metric: str) -> Iterator[Problem]:
+def _of_metric(code: Code, call: ast.Call, metric: str, halves: set[Function | None]) -> Iterator[Problem]:
     true, given = _arguments(code, call)
     if true is None or given is None:
         return
@@ -114,7 +115,7 @@ def _of_metric(code: Code, call: ast.Call, metric: str) -> Iterator[Problem]:
             ],
         )
     elif metric in _RANKING:
-        yield from _of_ranking(code, call, metric, given)
+        yield from _of_ranking(code, call, metric, given, halves)
     elif metric in _CLASS_METRICS and _predicted_by(code, given, _REGRESSOR) is not None:
         model = _predicted_by(code, given, _REGRESSOR)
         yield code.problem(
@@ -134,7 +135,10 @@ def _arguments(code: Code, call: ast.Call) -> tuple[ast.expr | None, ast.expr | 
     return code.argument(call, "y_true", 0), given or (call.args[1] if len(call.args) > 1 else None)
 
 
-def _of_ranking(code: Code, call: ast.Call, metric: str, given: ast.expr) -> Iterator[Problem]:
+def _of_ranking(
+    code: Code, call: ast.Call, metric: str, given: ast.expr, halves: set[Function | None]
+) -> Iterator[Problem]:
+    """Scores of the wrong form; `halves` are the functions that have been told of the raw output of one class."""
     model = _predicted_by(code, given, _CLASSIFIER)
     if model is not None:
         yield code.problem(
@@ -148,7 +152,8 @@ def _of_ranking(code: Code, call: ast.Call, metric: str, given: ast.expr) -> Ite
             call,
             f"`{metric}` wants scores or probabilities, but `{code.name(given)}` has been turned into classes before.",
         )
-    elif _is_half_a_logit(code, given):
+    elif code.tree.function(call) not in halves and _is_half_a_logit(code, given):
+        halves.add(code.tree.function(call))
         yield code.problem(
             call,
             f"`{code.name(given)}` is the raw output of one class, trained with cross-entropy against the "
