@@ -74,7 +74,7 @@ class Modules:
         init = self.methods(owner).get("__init__")
         if init is None or "forward" not in self.methods(owner):
             return False
-        calls_super = any(isinstance(each, ast.Attribute) and each.attr == "__init__" for each in ast.walk(init))
+        calls_super = any(isinstance(each, ast.Attribute) and each.attr == "__init__" for each in self._tree.below(init))
         return calls_super and any(
             isinstance(binding.value, ast.Call) and self._is_module(self._names.origin(binding.value.func) or "")
             for each in self._values.lineage(owner)
@@ -111,12 +111,11 @@ class Modules:
             ]
         return self._mentions[owner]
 
-    @staticmethod
-    def _mentioned_in(owner: ast.ClassDef) -> Iterator[tuple[ast.Attribute, Function]]:
+    def _mentioned_in(self, owner: ast.ClassDef) -> Iterator[tuple[ast.Attribute, Function]]:
         for method in owner.body:
             if isinstance(method, FUNCTIONS) and method.args.args:
                 first = method.args.args[0].arg
-                for node in ast.walk(method):
+                for node in self._tree.below(method):
                     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == first:
                         yield node, method
 
@@ -153,7 +152,7 @@ class Modules:
         return any(
             isinstance(call, ast.Call) and _last(call.func) == "setattr"
             for each in self._values.lineage(owner)
-            for call in ast.walk(each)
+            for call in self._tree.below(each)
         )
 
     # -- what an expression makes -------------------------------------------------------------------------

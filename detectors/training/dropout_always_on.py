@@ -122,7 +122,7 @@ def _drops(code: Code, call: ast.Call, method: Function, position: int = 1) -> b
     rate = code.argument(call, "p", position)
     if rate is None:
         return not code.may_have(call, "p", position)
-    names = [each for each in ast.walk(rate) if isinstance(each, ast.Name)]
+    names = [each for each in code.tree.below(rate) if isinstance(each, ast.Name)]
     if any(each.id != _self(method) for each in names):
         return False
     told = code.definitions.of(rate)
@@ -144,7 +144,7 @@ def _depends_on_mode(code: Code, call: ast.Call, method: Function) -> bool:
         and each.lineno < call.lineno
         and _asks(each.test)
         and any(isinstance(inner, (ast.Return, ast.Raise)) for inner in each.body)
-        for each in ast.walk(method)
+        for each in code.tree.below(method)
     )
 
 

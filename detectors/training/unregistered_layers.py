@@ -146,7 +146,7 @@ def _held(code: Code, owner: ast.ClassDef, binding: Binding) -> _Held | None:
             return None
         uses += [
             each
-            for each in ast.walk(function)
+            for each in code.tree.below(function)
             if isinstance(each, ast.Name) and each.id == binding.value.id and isinstance(each.ctx, ast.Load)
         ]
     return _Held(display, uses) if display is not None else None
@@ -208,7 +208,7 @@ def _is_only_here(code: Code, name: ast.Name, function: Function) -> bool:
     if isinstance(bindings[0].node, ast.Assign) and len(bindings[0].node.targets) != 1:
         return False
     others = (
-        each for each in ast.walk(function) if isinstance(each, ast.Name) and each.id == name.id and each is not name
+        each for each in code.tree.below(function) if isinstance(each, ast.Name) and each.id == name.id and each is not name
     )
     return all(
         isinstance(each.ctx, ast.Store) or isinstance(code.tree.parents.get(each), ast.Attribute) for each in others
@@ -264,7 +264,7 @@ def _before_init(code: Code, owner: ast.ClassDef) -> Iterator[Problem]:
         or "__new__" in code.modules.methods(owner)
     ):
         return
-    inits = [each for each in ast.walk(init) if isinstance(each, ast.Call) and _is_init(each)]
+    inits = [each for each in code.tree.below(init) if isinstance(each, ast.Call) and _is_init(each)]
     called = code.tree.statement(inits[0]) if inits else None
     if called is not None and (len(inits) > 1 or called not in init.body):
         return
