@@ -17,6 +17,7 @@ from github.Requester import Requester
 from jwt.exceptions import InvalidKeyError
 
 from app.events import GiveUp, RetryLater
+from app.github.counting import counted, operation_of
 from app.github.weather import BREATHER, Answer, check_status, is_limit
 from app.settings import Settings
 
@@ -135,7 +136,8 @@ class Tokens:
             return self._once(method, path, body) if self.key.learns_time(answer) else answer
 
     def _once(self, method: str, path: str, body: Any) -> Answer:
-        return Answer(*self._integration.requester.requestJson(method, path, input=body))
+        with counted(operation_of(method, path)) as count:
+            return count(Answer(*self._integration.requester.requestJson(method, path, input=body)))
 
     def token(self, installation_id: int) -> Token:
         """A token that is good for some minutes at least.

@@ -14,6 +14,7 @@ from github.Requester import Requester
 
 from app.events import RetryLater
 from app.github.auth import Bearer, Token, Tokens, requester
+from app.github.counting import counted, operation_of
 from app.github.pace import Pace
 from app.github.weather import BREATHER, Answer, Limits, Refused, Unwell, check_status, is_limit
 from app.settings import Settings
@@ -150,12 +151,15 @@ class GitHub:
     def _exchange(self, call: Call, token: Token) -> Answer:
         sender, bearer = self._sender()
         bearer.current = token.text
+        operation = operation_of(call.method, call.path)
         try:
-            return _sent(sender, call)
+            with counted(operation) as count:
+                return count(_sent(sender, call))
         except requests.ConnectionError:
             if not call.twice:
                 raise
-        return _sent(sender, call)
+        with counted(operation) as count:
+            return count(_sent(sender, call))
 
     def _sender(self) -> tuple[Requester, Bearer]:
         """This thread's own connection."""
