@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.config import json_schema
 from app.webhook import MAXIMUM_BYTES, signature_of
 from tests.service import FAILING, HELD, HOPELESS, ONCE_LIMITED, SECRET, Service, pull_request, running, wait
 
@@ -153,6 +154,12 @@ def test_health_readiness_and_metrics(service: Service) -> None:
     assert "made_up_event" not in page
     assert "mlstaff_workers 1.0" in page
     assert page.count("# TYPE mlstaff_jobs_total counter") == 1
+
+
+def test_the_schema_of_the_configuration_is_served(service: Service) -> None:
+    answer = service.get("/config.schema.json")
+    assert answer.headers["content-type"] == "application/schema+json"
+    assert answer.json() == json_schema()
 
 
 def test_without_credentials_everything_but_the_webhook_works(tmp_path: Path) -> None:

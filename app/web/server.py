@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app import metrics
+from app.config import json_schema
 from app.events import Event, Ignored, Ping
 from app.jobs import Jobs
 from app.store import Unavailable
@@ -31,6 +32,7 @@ def create_app(site: Site) -> FastAPI:
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", prometheus),
+        Route("/config.schema.json", schema),
     ]
     app = FastAPI(title="mlstaff", routes=routes, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site
@@ -133,6 +135,12 @@ async def readyz(request: Request) -> Response:
         },
         status_code=200 if ready else 503,
     )
+
+
+async def schema(request: Request) -> Response:
+    """The schema of `.mlstaff.yml`, by which editors anywhere complete and check it."""
+    headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=3600"}
+    return JSONResponse(json_schema(), headers=headers, media_type="application/schema+json")
 
 
 async def prometheus(request: Request) -> Response:
