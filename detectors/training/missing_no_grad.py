@@ -59,7 +59,7 @@ def detect(code: Code) -> Iterator[Problem]:
         where = each.loop or each.forward.function
         if {where, each.forward.function} & told or where is None or not _has_gradients(code, each):
             continue
-        told.add(each.forward.function if _is_evaluation(code, each) else where)
+        told.add(each.forward.function if _decorator(code, each) else where)
         yield _problem(code, each)
 
 
@@ -128,13 +128,19 @@ def _problem(code: Code, each: EvaluationPass) -> Problem:
 def _fix(code: Code, each: EvaluationPass) -> tuple[Change, ...]:
     """A decorator where the whole function evaluates, else a `with` around its loop."""
     function = each.forward.function
-    torch = code.names.imported_as("torch", None)
-    if function is not None and torch is not None and _is_evaluation(code, each):
-        return (code.source.insert_before(function, f"@{torch}.no_grad()"),)
-    torch = torch or code.names.imported_as("torch", function)
+    decorator = _decorator(code, each)
+    if function is not None and decorator:
+        return (code.source.insert_before(function, decorator),)
+    torch = code.names.imported_as("torch", function)
     if torch is None:
         return ()
     return code.source.indent_block([each.loop], f"with {torch}.no_grad():") if each.loop is not None else ()
+
+
+def _decorator(code: Code, each: EvaluationPass) -> str:
+    """What mends the whole function, where all of it evaluates and the module imports torch."""
+    torch = code.names.imported_as("torch", None)
+    return f"@{torch}.no_grad()" if torch is not None and _is_evaluation(code, each) else ""
 
 
 def _is_evaluation(code: Code, each: EvaluationPass) -> bool:
