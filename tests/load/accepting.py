@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,25 +28,32 @@ class Accepting:
 
 def measure(seconds: float) -> None:
     """Print the figures."""
-    with tempfile.TemporaryDirectory(prefix="load-") as folder:
-        path = Path(folder)
-        with (
-            valkey(path / "store") as url,
-            running(path, "web", "worker", REDIS_URL=url) as service,
-        ):
-            ours = {rate: _sent(service.url, rate, seconds) for rate in (RATE, 0.0)}
     bare = _bare(seconds)
-    for name, each in (("mlstaff, each on disk before its 202", ours), ("bare endpoint, only the signature", bare)):
-        steady, most = each[RATE], each[0.0]
+    _show("bare endpoint, only the signature", bare)
+    for name, parts in (("mlstaff web", ("web",)), ("mlstaff web, a worker busy beside it", ("web", "worker"))):
+        ours = _ours(parts, seconds)
+        _show(f"{name}, each on disk before its 202", ours)
         print(
-            f"{name}: at {RATE:.0f}/s p50 {steady.p50:.1f} ms, p99 {steady.p99:.1f} ms, refused {steady.refused}; "
-            f"at most {most.a_second:.0f}/s (p99 {most.p99:.0f} ms)"
+            f"  beside the bare endpoint: {ours[0.0].a_second / bare[0.0].a_second:.2f} of its webhooks a second, "
+            f"{ours[RATE].p50 / bare[RATE].p50:.1f} × its p50, {ours[RATE].p99 / bare[RATE].p99:.1f} × its p99",
+            flush=True,
         )
+
+
+def _show(name: str, measured: Mapping[float, Accepting]) -> None:
+    steady, most = measured[RATE], measured[0.0]
     print(
-        f"mlstaff beside the bare endpoint: {ours[0.0].a_second / bare[0.0].a_second:.2f} of its webhooks a second, "
-        f"{ours[RATE].p50 / bare[RATE].p50:.1f} × its p50, {ours[RATE].p99 / bare[RATE].p99:.1f} × its p99",
+        f"{name}: at {RATE:.0f}/s p50 {steady.p50:.1f} ms, p99 {steady.p99:.1f} ms, {steady.refused} refused; "
+        f"at most {most.a_second:.0f}/s (p99 {most.p99:.0f} ms, {most.refused} refused)",
         flush=True,
     )
+
+
+def _ours(parts: Sequence[str], seconds: float) -> dict[float, Accepting]:
+    with tempfile.TemporaryDirectory(prefix="load-") as folder:
+        path = Path(folder)
+        with valkey(path / "store") as url, running(path, *parts, REDIS_URL=url) as service:
+            return {rate: _sent(service.url, rate, seconds) for rate in (RATE, 0.0)}
 
 
 def _bare(seconds: float) -> dict[float, Accepting]:

@@ -40,7 +40,8 @@ async def main(url: str, rate: float, seconds: float) -> None:
             await asyncio.sleep(max(at - time.perf_counter(), 0.0))
             due.put_nowait(at)
     else:
-        due.put_nowait(0.0)
+        for _ in connections:
+            due.put_nowait(0.0)
     for _ in connections:
         due.put_nowait(None)
     await asyncio.wait_for(asyncio.gather(*connections), seconds + WAIT)
@@ -61,7 +62,6 @@ async def _connection(url: str, due: "asyncio.Queue[float | None]", sent: Sent, 
             if at:
                 await _one(reader, writer, sent, at)
                 continue
-            due.put_nowait(0.0)  # the others are to begin as well
             while (now := time.perf_counter()) < until:
                 await _one(reader, writer, sent, now)
             return
