@@ -100,8 +100,7 @@ class GiveUp(Exception):
 
 
 _ADAPTERS: dict[str, TypeAdapter[Request]] = {
-    kind.__name__: TypeAdapter(kind)
-    for kind in (ReviewRequested, CommandGiven, ActionRequested, MergeGroupRequested)
+    kind.__name__: TypeAdapter(kind) for kind in (ReviewRequested, CommandGiven, ActionRequested, MergeGroupRequested)
 }
 
 
