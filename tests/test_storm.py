@@ -24,7 +24,7 @@ PLAN = replace(planned(1, pulls=1, repositories=1), ignored={0: frozenset[str]()
 
 
 def test_nothing_is_lost_in_a_small_storm(tmp_path: Path) -> None:
-    assert storm(11, Size(pulls=12, repositories=4, kills=3), tmp_path) == ()
+    assert storm(11, Size(pulls=12, repositories=4, kills=3, patience=2.0), tmp_path) == ()
 
 
 def test_a_plan_is_a_function_of_its_seed() -> None:

@@ -31,6 +31,7 @@ class Size:
     pulls: int = 300
     repositories: int = 20
     kills: int = 15
+    patience: float = 10.0
 
     @property
     def seconds(self) -> float:
@@ -95,7 +96,7 @@ def run(
     with Simulator(senders=SENDERS) as github:
         with Bot(github, folder, processes=processes, environment=ENVIRONMENT) as bot:
             stage = Stage(github, plan)
-            operator = Operator(github)
+            operator = Operator(github, size.patience)
             kills = 0 if is_calm else size.kills
             if not is_calm:
                 github.faults.at_random(SHARE, seed=seed, kinds=FAULTS)

@@ -22,10 +22,8 @@ FAULTS: tuple[faults.Fault, ...] = (
     faults.reset(),
     faults.reset(after_write=True),
 )
-PARTS = ("web", "worker", "worker-2", "valkey")
+PARTS = ("web", "worker", "valkey", "worker-2")
 LONGEST_DOWN = 1.5
-#: The bot itself is given so long to have a failed delivery sent again; then the operator does.
-PATIENCE = 10.0
 
 
 class Killer:
@@ -88,10 +86,10 @@ class Killer:
 
 
 class Operator:
-    """Presses "Redeliver" where nobody else did."""
+    """Presses "Redeliver" where the bot itself did not ask for it within `patience` seconds."""
 
-    def __init__(self, github: Simulator) -> None:
-        self._github = github
+    def __init__(self, github: Simulator, patience: float) -> None:
+        self._github, self._patience = github, patience
         self._asked: dict[str, float] = {}
         self.redelivered = 0
 
@@ -111,7 +109,7 @@ class Operator:
         is_ready = bool(outstanding) and bot.is_ready()
         for delivery in outstanding:
             asked = self._asked.setdefault(delivery.guid, now)
-            if is_ready and now - asked >= PATIENCE:
+            if is_ready and now - asked >= self._patience:
                 self._asked[delivery.guid] = now
                 self._github.webhooks.redeliver(delivery)
                 self.redelivered += 1
