@@ -1,6 +1,6 @@
 """What GitHub asks of us, as frozen values, and the two ways in which doing it may end early.
 
-`app.webhook` makes these values, `app.jobs` keeps them until they are done, `app.reviewer` does them.
+`app.webhook` makes these values, `app.queue.jobs` keeps them until they are done, `app.reviewer` does them.
 """
 
 from dataclasses import dataclass
@@ -100,8 +100,7 @@ class GiveUp(Exception):
 
 
 _ADAPTERS: dict[str, TypeAdapter[Request]] = {
-    kind.__name__: TypeAdapter(kind)
-    for kind in (ReviewRequested, CommandGiven, ActionRequested, MergeGroupRequested)
+    kind.__name__: TypeAdapter(kind) for kind in (ReviewRequested, CommandGiven, ActionRequested, MergeGroupRequested)
 }
 
 

@@ -74,7 +74,9 @@ class Modules:
         init = self.methods(owner).get("__init__")
         if init is None or "forward" not in self.methods(owner):
             return False
-        calls_super = any(isinstance(each, ast.Attribute) and each.attr == "__init__" for each in self._tree.below(init))
+        calls_super = any(
+            isinstance(each, ast.Attribute) and each.attr == "__init__" for each in self._tree.below(init)
+        )
         return calls_super and any(
             isinstance(binding.value, ast.Call) and self._is_module(self._names.origin(binding.value.func) or "")
             for each in self._values.lineage(owner)

@@ -208,7 +208,9 @@ def _is_only_here(code: Code, name: ast.Name, function: Function) -> bool:
     if isinstance(bindings[0].node, ast.Assign) and len(bindings[0].node.targets) != 1:
         return False
     others = (
-        each for each in code.tree.below(function) if isinstance(each, ast.Name) and each.id == name.id and each is not name
+        each
+        for each in code.tree.below(function)
+        if isinstance(each, ast.Name) and each.id == name.id and each is not name
     )
     return all(
         isinstance(each.ctx, ast.Store) or isinstance(code.tree.parents.get(each), ast.Attribute) for each in others
