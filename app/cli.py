@@ -12,8 +12,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from app.cache import Cache
 from app.formats import Format, Outcome, rendered
+from app.local.cache import Cache
 from app.review.find import FileReport
 from app.review.options import FailOn, Options
 from detectors import Tier
@@ -63,7 +63,7 @@ def check(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep reports.")] = False,
 ) -> None:
     """Check whole files, folders with everything below them."""
-    from app.check import check as check_files
+    from app.local.check import check as check_files
 
     cache = None if no_cache else Cache(cache_dir or _default_cache())
     reports = check_files(paths, jobs=jobs or _cores(), cache=cache)
@@ -82,8 +82,8 @@ def review(
 ) -> None:
     """Review a change: only what it brings is said, as on a pull request."""
     from app.diff import parse
-    from app.local_review import local_reports
-    from app.worktree import NoRepository, changes, with_local_texts
+    from app.local.change import local_reports
+    from app.local.worktree import NoRepository, changes, with_local_texts
 
     if (base is None) == (diff is None):
         _usage("give either --base REF or --diff FILE")
@@ -103,8 +103,8 @@ def baseline(
     jobs: JobsOption = 0,
 ) -> None:
     """Remember what is found now, so that `check --baseline FILE` says only what is new."""
-    from app.baseline import baseline_of
-    from app.check import check as check_files
+    from app.local.baseline import baseline_of
+    from app.local.check import check as check_files
 
     reports = check_files(paths, jobs=jobs or _cores(), cache=None)
     output.write_text(baseline_of(reports), encoding="utf-8")
@@ -119,7 +119,7 @@ def config_file(
     """Validate a configuration: its mistakes with their lines (exit 1), and what holds."""
     import json
 
-    from app.config import Layer, json_schema, read
+    from app.configuration.config import Layer, json_schema, read
 
     if schema:
         typer.echo(json.dumps(json_schema(), indent=2))
@@ -140,7 +140,7 @@ def _read(file: str) -> str:
 @cli.command()
 def rules() -> None:
     """List the rules, by family."""
-    from app.rules import listing
+    from app.local.rules import listing
 
     typer.echo(listing())
 
@@ -148,7 +148,7 @@ def rules() -> None:
 @cli.command()
 def explain(rule: str) -> None:
     """Print a rule's page: why it matters, a wrong and a right example, where the facts come from."""
-    from app.rules import UnknownRule, page
+    from app.local.rules import UnknownRule, page
 
     try:
         typer.echo(page(rule))
@@ -206,7 +206,7 @@ def _finish(reports: tuple[FileReport, ...], format: Format, fail_on: FailOn | N
     """Prints the reports as the configuration wants them, and ends with the exit code."""
     limit = FailOn.BUG
     if config is not None:
-        from app.config import Layer, read
+        from app.configuration.config import Layer, read
 
         reading = read([Layer(str(config), config.read_text("utf-8", "replace"))])
         for mistake in reading.mistakes:
@@ -232,7 +232,7 @@ def _config_file(given: Path | None, folder: Path) -> Path | None:
 def _without(baseline: Path | None, reports: tuple[FileReport, ...]) -> tuple[FileReport, ...]:
     if baseline is None:
         return reports
-    from app.baseline import BrokenBaseline, without
+    from app.local.baseline import BrokenBaseline, without
 
     try:
         return without(baseline.read_text("utf-8", "replace"), reports)

@@ -1,6 +1,6 @@
 """What GitHub asks of us, as frozen values, and the two ways in which doing it may end early.
 
-`app.webhook` makes these values, `app.jobs` keeps them until they are done, `app.reviewer` does them.
+`app.webhook` makes these values, `app.queue.jobs` keeps them until they are done, `app.reviewer` does them.
 """
 
 from dataclasses import dataclass

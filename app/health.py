@@ -9,7 +9,7 @@ import http.client
 import socket
 import sys
 
-from app.jobs import Jobs
+from app.queue.jobs import Jobs
 from app.settings import Settings
 from app.store import Store, Unavailable
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from app.embedded import Embedded
 from app.events import MergeGroupRequested, kind_of
-from app.jobs import Job, Jobs
+from app.queue.jobs import Job, Jobs
 from app.settings import Settings
 from app.store import Store, Unavailable
 

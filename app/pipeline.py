@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from app import relevance
-from app.config import Layer, Reading, read
+from app.configuration.config import Layer, Reading, read
 from app.pull_request import ChangedFile, ConfigFile, PullRequest, Thread
 from app.review import write
 from app.review.budget import remarks, share_out

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from app import notebook, pipeline, relevance
+from app import pipeline, relevance
 from app.diff import parse, split_lines, with_texts
+from app.local.whole_file import context_of, head_of
+from app.notebooks import notebook
 from app.pull_request import ChangedFile, DiffLine, Hunk, PullRequest, PullRequestRef, Status
 from app.review.comment import Review
 from app.review.find import FileReport
 from app.review.options import Options
-from app.whole_file import context_of, head_of
 
 _CONTEXT = 3
 _HEAD = "0" * 40

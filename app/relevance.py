@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from app.ecosystem import AMBIGUOUS, FAMILIES, FEEDS_MODEL, IDIOMS, PACKAGES, SUBPACKAGES
-from app.notebook import plain
+from app.notebooks.notebook import plain
 from app.pull_request import ChangedFile
 
 _IMPORT = re.compile(

@@ -6,9 +6,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from app.analysts import Analysts
-from app.answers import Answers
-from app.commands import Level
+from app.conversation.answers import Answers
+from app.conversation.commands import Level
 from app.events import ActionRequested, CommandGiven, GiveUp, MergeGroupRequested, RetryLater
 from app.github.check_run import IGNORE_THESE, RERUN, CheckRuns
 from app.github.connection import GitHub
@@ -16,6 +15,7 @@ from app.github.conversation import level_of
 from app.github.deliveries import Recovered, recover
 from app.github.weather import BREATHER, Refused, Unwell
 from app.pull_request import PullRequestRef
+from app.queue.analysts import Analysts
 from app.reviewing import Reviewing
 from app.settings import Settings
 from app.store import Store

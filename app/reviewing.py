@@ -12,8 +12,10 @@ from dataclasses import asdict
 import structlog
 
 from app import pipeline, relevance
-from app.analysts import AnalysisFailed, Analysts
-from app.commands import Level, Verb, needed
+from app.conversation.commands import Level, Verb, needed
+from app.conversation.memory import dismissed, gone, named, voters_to_ask_for
+from app.conversation.skip import reason_to_skip
+from app.conversation.standing import standing
 from app.events import ActionRequested
 from app.github.check_run import CheckRuns, Opened, is_completed
 from app.github.connection import GitHub
@@ -21,16 +23,14 @@ from app.github.conversation import has_write_access, say
 from app.github.fetch import Fetcher, Reading
 from app.github.fixed import mark_fixed
 from app.github.publish import HeadMoved, Publisher, Said
-from app.memory import dismissed, gone, named, voters_to_ask_for
 from app.pull_request import ChangedFile, PullRequest, PullRequestRef
+from app.queue.analysts import AnalysisFailed, Analysts
 from app.review.comment import Conclusion, Review
 from app.review.find import FileReport, introduced_in
 from app.review.fingerprint import told
 from app.review.markdown import prose
 from app.review.options import Options
 from app.settings import Settings
-from app.skip import reason_to_skip
-from app.standing import standing
 from detectors import Skipped
 
 #: After so long the head is looked at once more before anything is said of it.

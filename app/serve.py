@@ -22,16 +22,16 @@ import uvicorn
 from pydantic import SecretStr
 
 from app import logs, metrics
-from app.analysts import Analysts
 from app.embedded import CannotStart, Embedded
-from app.jobs import GRACE_SECONDS, Jobs
+from app.queue.analysts import Analysts
+from app.queue.jobs import GRACE_SECONDS, Jobs
+from app.queue.work import Does
 from app.recovery import Recovers, Recovery
 from app.reviewer import Reviewer
 from app.settings import Settings
 from app.store import Store, Unavailable
 from app.web.server import create_app
 from app.web.site import Credentials, Site
-from app.work import Does
 
 REPORT_SECONDS = 2.0
 BACKLOG = 2048

@@ -6,9 +6,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from pydantic import SecretStr
 
-from app.analysts import Analysts
 from app.events import CommandGiven, Place
 from app.pull_request import PullRequestRef
+from app.queue.analysts import Analysts
 from app.reviewer import Reviewer
 from app.settings import Settings
 from app.store import Store

@@ -18,11 +18,11 @@ from pathlib import Path
 import httpx
 
 from app import serve
-from app.analysts import Analysts
 from app.embedded import Embedded
 from app.events import ActionRequested, CommandGiven, GiveUp, MergeGroupRequested, RetryLater
 from app.github.deliveries import Recovered
 from app.pull_request import PullRequestRef
+from app.queue.analysts import Analysts
 from app.recovery import IsFinished
 from app.settings import Settings
 from app.store import Store

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from app.analysts import Analysts
+from app.queue.analysts import Analysts
 from app.settings import Settings
 from app.web.server import create_app
 from app.web.site import Credentials, Site

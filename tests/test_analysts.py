@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from structlog.testing import capture_logs
 
-from app.analysts import AnalysisFailed, Analysts
+from app.queue.analysts import AnalysisFailed, Analysts
 from app.settings import Settings
 
 

@@ -11,14 +11,14 @@ import jsonschema_rs
 import pytest
 from typer.testing import CliRunner, Result
 
-from app import check as whole_files
-from app.cache import Cache, key
-from app.check import Source, analysed, check
 from app.cli import cli
 from app.formats import Format, Outcome, rendered
+from app.local import check as whole_files
+from app.local.cache import Cache, key
+from app.local.check import Source, analysed, check
+from app.local.sources import UnreadableSource, decoded, source_files, source_text
 from app.review.find import FileReport
 from app.review.options import Options
-from app.sources import UnreadableSource, decoded, source_files, source_text
 from detectors import Edit, Related, Skipped, Tier
 from tests.changes import BUGGY, LENGTH, LOOP, TRAINING, finding, unified
 
@@ -273,7 +273,7 @@ def test_what_could_not_be_analysed_is_tried_again(folder: Path, monkeypatch: py
 
 def test_the_cache_is_asked_by_text_path_and_rules(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {key("a.py", "x"), key("b.py", "x"), key("a.py", "y")}
-    monkeypatch.setattr("app.cache.rule_set_version", lambda: "another")
+    monkeypatch.setattr("app.local.cache.rule_set_version", lambda: "another")
 
     assert len({*keys, key("a.py", "x")}) == 4
 

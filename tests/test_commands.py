@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.commands import USAGE, Command, Level, Misunderstood, Verb, commands_in, needed
+from app.conversation.commands import USAGE, Command, Level, Misunderstood, Verb, commands_in, needed
 
 RULES = frozenset({"missing-zero-grad", "loss-broadcast"})
 

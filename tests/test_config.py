@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.config import Config, Layer, Reading, json_schema, read
+from app.configuration.config import Config, Layer, Reading, json_schema, read
 from app.pipeline import find, review
 from app.review.comment import Conclusion
 from app.review.find import FileReport

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from app import inbox
 from app.events import CommandGiven, MergeGroupRequested, Request, ReviewRequested
-from app.inbox import Inbox, Item, Subject
 from app.pull_request import PullRequestRef
+from app.queue import inbox
+from app.queue.inbox import Inbox, Item, Subject
 from app.store import Store, key
 from tests.service import valkey
 

@@ -13,9 +13,9 @@ import pytest
 
 from app.embedded import Embedded
 from app.events import MergeGroupRequested, ReviewRequested
-from app.inbox import Item, Subject
-from app.jobs import Jobs
 from app.pull_request import PullRequestRef
+from app.queue.inbox import Item, Subject
+from app.queue.jobs import Jobs
 from app.store import Store
 from tests.service import HELD, LIMITED, Service, running, wait
 

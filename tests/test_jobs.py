@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import pytest
 from structlog.testing import capture_logs
 
-from app import jobs as jobs_module
-from app import work as work_module
 from app.events import ActionRequested, CommandGiven, MergeGroupRequested, ReviewRequested
-from app.jobs import Jobs
 from app.pull_request import PullRequestRef
+from app.queue import jobs as jobs_module
+from app.queue import work as work_module
+from app.queue.jobs import Jobs
 from app.store import Store
 from tests.service import PATIENCE, valkey
 

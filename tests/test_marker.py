@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.marker import marked, marker, read, split
+from app.conversation.marker import marked, marker, read, split
 
 NAMES = st.text(alphabet="abcdefgh_", min_size=1, max_size=8)
 WORDS = st.text(max_size=40)

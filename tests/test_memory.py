@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from app.memory import as_fixed, dismissed, gone, named, voters_to_ask_for, with_mode
+from app.conversation.memory import as_fixed, dismissed, gone, named, voters_to_ask_for, with_mode
+from app.conversation.standing import Standing
 from app.pull_request import ChangedFile, PullRequest, Status, Thread
 from app.review.find import FileReport
 from app.review.fingerprint import marker, told
-from app.standing import Standing
 from detectors import Finding, Skipped, Tier
 from tests.test_skip import pull_request
 

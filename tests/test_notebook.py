@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from app import notebook
-from app.notebook import BrokenNotebook, read
+from app.notebooks import notebook
+from app.notebooks.notebook import BrokenNotebook, read
 from app.playground import Kind, Submission, play
 from app.pull_request import ChangedFile, Status
 from app.review.find import found_in, introduced_in

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.diff import parse
+from app.local.whole_file import context_of, head_of
 from app.playground import Kind, Played, Submission, Unusable, play
 from app.review.comment import Conclusion
 from app.web import diff_view, forms, highlight, markdown, playground
 from app.web.review_view import shown
-from app.whole_file import context_of, head_of
 from tests.changes import BUGGY, TRAINING, changed, unified
 from tests.site import CONNECTED, Client, site
 

@@ -19,7 +19,7 @@ from app import metrics, recovery
 from app.events import RetryLater
 from app.github import deliveries
 from app.github.deliveries import Recovered
-from app.inbox import Inbox
+from app.queue.inbox import Inbox
 from app.recovery import IsFinished, Recovery
 from app.store import Store
 from tests.bot import BROKEN_LOOP, LOOP, Bot, repository_with

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.config import json_schema
+from app.configuration.config import json_schema
 from app.webhook import MAXIMUM_BYTES, signature_of
 from tests.service import FAILING, HELD, HOPELESS, ONCE_LIMITED, SECRET, Service, pull_request, running, wait
 

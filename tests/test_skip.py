@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from app.conversation.skip import reason_to_skip
 from app.pull_request import ChangedFile, PullRequest, PullRequestRef, Status
-from app.skip import reason_to_skip
 
 
 def pull_request(*paths: str, title: str = "A change") -> PullRequest:

@@ -1,6 +1,6 @@
 """What holds after all that people decided"""
 
-from app.standing import Standing, standing
+from app.conversation.standing import Standing, standing
 
 
 def test_nothing_holds_before_anything_was_said() -> None:

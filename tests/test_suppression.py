@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.configuration.suppression import UNKNOWN, UNUSED, sift, suppressions
 from app.review.find import found_in, introduced_in
-from app.suppression import UNKNOWN, UNUSED, sift, suppressions
 from detectors import Tier
 from tests.changes import BUGGY, TRAINING, changed, finding
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.together import LARGEST, Together
+from app.queue.together import LARGEST, Together
 
 
 def test_what_comes_meanwhile_goes_together_and_each_gets_its_own_answer() -> None:

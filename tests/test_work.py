@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 import pytest
 from structlog.testing import capture_logs
 
-from app import inbox as inbox_module
-from app import work as work_module
 from app.events import ActionRequested, CommandGiven, GiveUp, MergeGroupRequested, Request, RetryLater, ReviewRequested
-from app.inbox import Inbox, Subject
 from app.pull_request import PullRequestRef
+from app.queue import inbox as inbox_module
+from app.queue import work as work_module
+from app.queue.inbox import Inbox, Subject
+from app.queue.work import Wake, Work
 from app.store import Store
-from app.work import Wake, Work
 from tests.service import valkey
 
 REF = PullRequestRef(1, 42, "ada/engine", 5)

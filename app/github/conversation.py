@@ -3,12 +3,12 @@
 from typing import Literal
 from urllib.parse import quote
 
-from app.commands import Level
+from app.conversation.commands import Level
+from app.conversation.marker import marked, read
 from app.events import CommandGiven
 from app.github import documents
 from app.github.connection import GitHub
 from app.github.weather import Refused
-from app.marker import marked, read
 from app.pull_request import PullRequestRef
 
 LONGEST_BODY = 65_536

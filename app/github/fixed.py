@@ -6,8 +6,8 @@ https://docs.github.com/graphql/reference/mutations. Resolving a thread takes `c
 from collections.abc import Sequence
 from typing import Any
 
+from app.conversation.memory import as_fixed
 from app.github.connection import GitHub
-from app.memory import as_fixed
 from app.pull_request import PullRequest, Thread
 
 #: Three mutations each.

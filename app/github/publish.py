@@ -11,12 +11,12 @@ from typing import Any
 
 import structlog
 
+from app.conversation.marker import split
+from app.conversation.memory import with_mode
 from app.events import RetryLater
 from app.github.connection import GitHub
 from app.github.fetch import Fetcher, Reading
 from app.github.weather import Refused
-from app.marker import split
-from app.memory import with_mode
 from app.pull_request import PullRequest
 from app.review.comment import Comment, Review
 from app.review.fingerprint import review_marker, reviewed_head, told

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.conversation.marker import read as read_marker
 from app.github import documents
 from app.github.connection import GitHub
-from app.marker import read as read_marker
 from app.pull_request import PullRequestRef, Thread
 
 #: Pages of a hundred; a pull request with more talk than this is not read to its beginning.

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from app.configuration.suppression import OWN_RULES
 from app.review.budget import Remark
 from app.review.fingerprint import marker
 from app.review.markdown import code_span, prose
 from app.review.options import Options
-from app.suppression import OWN_RULES
 from detectors import Finding, Skipped
 
 _LONGEST_MESSAGE = 2_000

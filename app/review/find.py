@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from app import notebook
+from app.configuration.suppression import UNKNOWN, sift
 from app.diff import touched
+from app.notebooks import notebook
 from app.pull_request import ChangedFile
-from app.suppression import UNKNOWN, sift
 from detectors import Analysis, Finding, Skipped, all_detectors, analyse, introduced
 
 _LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")

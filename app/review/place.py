@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from app import notebook
+from app.notebooks import notebook
 from app.pull_request import ChangedFile, Side
 from detectors import Edit, Finding
 

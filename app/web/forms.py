@@ -6,8 +6,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from app.local.sources import UnreadableSource, decoded
 from app.playground import Kind, Submission, Unusable
-from app.sources import UnreadableSource, decoded
 
 MOST_BYTES = 2 * 1024 * 1024
 _MOST_DISCARDED = 16 * MOST_BYTES

@@ -5,8 +5,8 @@ from functools import cache
 
 import structlog
 
-from app.analysts import AnalysisFailed
 from app.playground import Kind, Submission
+from app.queue.analysts import AnalysisFailed
 from app.web.review_view import Shown, shown
 from app.web.site import Site
 from app.web.templates import FOLDER

@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app import metrics
-from app.config import json_schema
+from app.configuration.config import json_schema
 from app.events import Event, Ignored, Ping
-from app.jobs import Jobs
+from app.queue.jobs import Jobs
 from app.store import Unavailable
 from app.web import pages
 from app.web.site import Site

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from app.analysts import Analysts
-from app.jobs import Jobs
+from app.queue.analysts import Analysts
+from app.queue.jobs import Jobs
 from app.settings import Settings
 from app.store import Store
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.conversation.marker import read
 from app.github.fetch import CHECK_NAME
-from app.marker import read
 from app.review.fingerprint import told
 from tests.simulator import OpenedPullRequest
 from tests.storm.plan import Plan

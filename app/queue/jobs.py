@@ -1,7 +1,7 @@
 """The queue: who is woken when to look at which subject. The only module that imports docket.
 
 Docket (Redis Streams) delivers a wake-up at least once: a worker that is killed loses its lease on the
-message, and another one gets it. What there is to do is not in the message but in the inbox (`app.inbox`),
+message, and another one gets it. What there is to do is not in the message but in the inbox (`app.queue.inbox`),
 because of what Docket 0.27 does with a key that is in use: `add` under the key of a *running* task is
 dropped, `replace` starts beside it, and its ConcurrencyLimit knows one limit a task and forgets whom it
 parked when it is killed at the wrong moment. So every wake-up is a `replace`, and a turn that finds
@@ -20,10 +20,10 @@ import structlog
 from docket import Docket, Perpetual, Retry, Worker
 
 from app.events import Request, ReviewRequested
-from app.inbox import LEASE_SECONDS, Admission, Inbox, Item, Subject
+from app.queue.inbox import LEASE_SECONDS, Admission, Inbox, Item, Subject
+from app.queue.together import Together
+from app.queue.work import Does, Wake, Work
 from app.store import Store
-from app.together import Together
-from app.work import Does, Wake, Work
 
 QUEUE = "mlstaff-queue"
 SETTLE_SECONDS = 0.1
@@ -34,7 +34,7 @@ GRACE_SECONDS = 8.0
 """How long a worker that is asked to stop may finish what it is at: `docker stop` kills after ten."""
 
 _FOREVER = Retry(attempts=None, delay=timedelta(seconds=LEASE_SECONDS))
-"""For what is no fault of the job: how those are repeated is decided in `app.work`."""
+"""For what is no fault of the job: how those are repeated is decided in `app.queue.work`."""
 _NOW_AND_THEN = Perpetual(every=timedelta(seconds=SWEEP_SECONDS), automatic=True)
 
 log = structlog.get_logger("mlstaff.jobs")

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.configuration.yaml_lines import BrokenYaml, Document, load
 from app.review.find import FileReport
 from app.review.options import FailOn, Options
-from app.yaml_lines import BrokenYaml, Document, load
 from detectors import Finding, Tier, all_detectors
 
 DEFAULTS = "the defaults"

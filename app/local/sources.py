@@ -6,7 +6,7 @@ import tokenize
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from app import notebook
+from app.notebooks import notebook
 from app.review.find import is_analysed
 
 LARGEST = 2_000_000

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.cell_source import python_of
 from app.diff import split_lines
-from app.json_places import Places
+from app.notebooks.cell_source import python_of
+from app.notebooks.json_places import Places
 from detectors import Analysis, Edit, Finding, Related, Skipped
 
 SUFFIX = ".ipynb"

@@ -1,6 +1,6 @@
 """`/mlstaff …` in a comment: the grammar, and who may say what
 
-Pure: text in, values out. What a command then does is in `app.answers`.
+Pure: text in, values out. What a command then does is in `app.conversation.answers`.
 """
 
 import re

@@ -6,10 +6,10 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.cache import Cache, key
+from app.local.cache import Cache, key
+from app.local.sources import UnreadableSource, source_files, source_text
+from app.local.time_limit import OutOfTime, at_most
 from app.review.find import FileReport, found_in
-from app.sources import UnreadableSource, source_files, source_text
-from app.time_limit import OutOfTime, at_most
 from detectors import Skipped
 
 SECONDS = 20

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 
 import structlog
 
-from app import config, pipeline
-from app.commands import USAGE, Command, Level, Misunderstood, Verb, commands_in, needed
+from app import pipeline
+from app.configuration import config
+from app.conversation.commands import USAGE, Command, Level, Misunderstood, Verb, commands_in, needed
+from app.conversation.marker import marker, read, split
 from app.events import CommandGiven
 from app.github.connection import GitHub
 from app.github.conversation import Conversation, level_of
 from app.github.fetch import Look
-from app.marker import marker, read, split
 from app.pull_request import Thread
 from app.review.markdown import cell, code_span, prose
 from app.reviewing import Reviewing

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from app.marker import marker, read, split
+from app.conversation.marker import marker, read, split
+from app.conversation.standing import Standing
 from app.pull_request import ChangedFile, PullRequest, Thread
 from app.review.find import FileReport
 from app.review.fingerprint import fingerprints, told
-from app.standing import Standing
 
 LONGEST_BODY = 65_536
 

@@ -25,9 +25,9 @@ from app.events import (
     ReviewRequested,
     kind_of,
 )
-from app.inbox import LEASE_SECONDS, Inbox, Item, Subject
 from app.logs import Redaction
 from app.pull_request import PullRequestRef
+from app.queue.inbox import LEASE_SECONDS, Inbox, Item, Subject
 from app.store import Unavailable
 
 MAXIMUM_ATTEMPTS = 10

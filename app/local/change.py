@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from app.local.sources import UnreadableSource, source_text
 from app.pipeline import to_analyse
 from app.pull_request import ChangedFile
 from app.review.find import FileReport, introduced_in
-from app.sources import UnreadableSource, source_text
 
 
 class _Tree(Mapping[str, str]):

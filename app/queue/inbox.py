@@ -1,6 +1,6 @@
 """The requests that are not done yet, by what they are about, and who is at work on which.
 
-The queue (`app.jobs`) only says *look here now*; what there is to do stands here, from before the 202 until
+The queue (`app.queue.jobs`) only says *look here now*; what there is to do stands here, from before the 202 until
 it is done. So pushes that come during a review are neither lost nor reviewed one by one, a delivery counts
 as seen only when it is finished, and whatever happens to a wake-up, the request is still there to be found.
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.diff import parse, split_lines, with_texts
+from app.local.sources import UnreadableSource, source_text
 from app.pull_request import ChangedFile, DiffLine, Hunk, Status
 from app.review.find import is_analysed
-from app.sources import UnreadableSource, source_text
 
 _DIFF = (
     "-c core.fsmonitor=false diff --no-color --no-ext-diff --no-textconv --find-renames --unified=3 "

@@ -1,0 +1,1 @@
+"""Without GitHub: whole files and local changes, for the command line."""
