@@ -99,8 +99,3 @@ def all_detectors() -> tuple[Detector, ...]:
             page = Page(module.__doc__ or "")
             found.append(Detector(name, family, module.TIER, page, tuple(module.WORDS), module.detect))
     return tuple(found)
-
-
-def detector_named(name: str) -> Detector | None:
-    """The detector of this name."""
-    return next((each for each in all_detectors() if each.name == name), None)

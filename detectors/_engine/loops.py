@@ -77,10 +77,3 @@ def common_loop(first: Event, second: Event) -> Loop | None:
             break
         common = one
     return common
-
-
-def is_epoch_loop(loop: Loop) -> bool:
-    """Whether the loop counts epochs, by its target or its range."""
-    if isinstance(loop, ast.While):
-        return "epoch" in ast.unparse(loop.test).lower()
-    return "epoch" in ast.unparse(loop.target).lower() or "epoch" in ast.unparse(loop.iter).lower()
