@@ -95,6 +95,11 @@ class RetryLater(Exception):
         self.seconds = seconds
 
 
+class Trouble(RetryLater):
+    """It failed for no reason of its own: GitHub, or the way there, is unwell. `seconds` is the shortest pause;
+    the queue makes it longer each time the same request meets trouble."""
+
+
 class GiveUp(Exception):
     """What was asked can never be done (repository gone, installation suspended): the job ends, in words."""
 

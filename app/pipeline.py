@@ -76,7 +76,7 @@ def review(pull_request: PullRequest, reports: Sequence[FileReport], options: Op
 
 def configuration(files: Iterable[ConfigFile]) -> Reading:
     """What holds: the base branch's file over the organisation's, over the server's defaults."""
-    return read([Layer(each.path, each.text) for each in files])
+    return read([Layer(each.path, each.text, each.problem) for each in files])
 
 
 def declined(reason: str) -> Review:

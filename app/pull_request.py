@@ -89,10 +89,11 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A configuration as it was read, and what it is called in messages."""
+    """A configuration as it was read, and what it is called in messages; `problem` says why it was not."""
 
     path: str
     text: str
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """What a job does, and how GitHub's refusals end it"""
 
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -13,7 +12,7 @@ from app.github.check_run import IGNORE_THESE, RERUN, CheckRuns
 from app.github.connection import GitHub
 from app.github.conversation import level_of
 from app.github.deliveries import Recovered, recover
-from app.github.weather import BREATHER, Refused, Unwell
+from app.github.weather import Refused
 from app.pull_request import PullRequestRef
 from app.queue.analysts import Analysts
 from app.reviewing import Reviewing
@@ -22,7 +21,6 @@ from app.store import Store
 
 #: The operator has to mend the credentials; the job is kept.
 WITHOUT_KEY = 300.0
-LONGEST_TROUBLE = 600.0
 
 log = structlog.get_logger("mlstaff.reviewer")
 
@@ -40,7 +38,6 @@ class Reviewer:
         self._store = store
         self._analysts = analysts
         self._github: GitHub | None = None
-        self._troubles = Counter[int]()
         self.app_name = ""
         """What GitHub calls our App; known once the credentials were checked."""
 
@@ -51,19 +48,19 @@ class Reviewer:
 
     async def review(self, ref: PullRequestRef, *, whole_files: bool = False) -> None:
         """Review the newest head."""
-        async with self._conversation(ref.repository_id) as github:
-            github.check_queue(ref.installation_id)
+        with self._conversation() as github:
+            await github.check_queue(ref.installation_id)
             await self._reviewing(github).review(ref, whole_files=whole_files, is_asked=False)
 
     async def answer(self, command: CommandGiven) -> None:
         """Do what a comment says; once, however often this is called."""
-        async with self._conversation(command.ref.repository_id) as github:
+        with self._conversation() as github:
             reviewing = self._reviewing(github)
             await Answers(github, reviewing, self._settings).answer(command)
 
     async def act(self, action: ActionRequested) -> None:
         """Do what a button of the check run says."""
-        async with self._conversation(action.ref.repository_id) as github:
+        with self._conversation() as github:
             if action.identifier not in (RERUN, IGNORE_THESE):
                 raise GiveUp(f"there is no button {action.identifier!r}")
             level = await level_of(github, action.ref, action.author)
@@ -76,7 +73,7 @@ class Reviewer:
 
     async def pass_merge_group(self, group: MergeGroupRequested) -> None:
         """Report success on a merge group's head: what is in it was reviewed before."""
-        async with self._conversation(group.repository_id) as github:
+        with self._conversation() as github:
             await CheckRuns(github, self._settings.public_url).pass_head(group)
 
     async def tell_failure(
@@ -84,12 +81,12 @@ class Reviewer:
     ) -> None:
         """Say in the check run that the newest head could not be reviewed, and whether it is tried again; with
         `only_open` in none but one that says *Reviewing*."""
-        async with self._conversation(ref.repository_id) as github:
+        with self._conversation() as github:
             await self._reviewing(github).tell_failure(ref, reason, is_retried=is_retried, only_open=only_open)
 
     async def recover_deliveries(self, is_finished: Callable[[str], Awaitable[bool]], *, since: float) -> Recovered:
         """Have GitHub redeliver what failed since then (seconds since 1970) and is not finished."""
-        async with self._conversation(0) as github:
+        with self._conversation() as github:
             return await recover(github, is_finished, since=since)
 
     async def check_credentials(self) -> str:
@@ -102,28 +99,23 @@ class Reviewer:
         return ""
 
     def _reviewing(self, github: GitHub) -> Reviewing:
-        return Reviewing(github, self._settings, self._analysts)
+        return Reviewing(github, self._settings, self._store, self._analysts)
 
     def _connected(self) -> GitHub:
         if self._github is None:
             try:
-                self._github = GitHub(self._settings)
+                self._github = GitHub(self._settings, self._store)
             except ValueError as error:
                 raise RetryLater(WITHOUT_KEY, f"GitHub cannot be asked: {error}") from None
         return self._github
 
-    @asynccontextmanager
-    async def _conversation(self, repository_id: int) -> AsyncIterator[GitHub]:
-        """GitHub, with its refusals in the queue's words; trouble without an end is waited for ever longer."""
+    @contextmanager
+    def _conversation(self) -> Iterator[GitHub]:
+        """GitHub, with its refusals in the queue's words."""
         try:
             yield self._connected()
         except Refused as refused:
             raise _end_of_job(refused) from refused
-        except Unwell as trouble:
-            self._troubles[repository_id] += 1
-            seconds = min(BREATHER * 2 ** (self._troubles[repository_id] - 1), LONGEST_TROUBLE)
-            raise RetryLater(seconds, str(trouble)) from trouble
-        self._troubles.pop(repository_id, None)
 
 
 def _end_of_job(refused: Refused) -> Exception:

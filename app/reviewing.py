@@ -6,6 +6,7 @@ What is on GitHub already is read first and not said twice, so that all of it ma
 """
 
 import asyncio
+import contextlib
 import time
 from dataclasses import asdict
 
@@ -31,19 +32,23 @@ from app.review.fingerprint import told
 from app.review.markdown import prose
 from app.review.options import Options
 from app.settings import Settings
+from app.store import Store, Unavailable
 from detectors import Skipped
 
 #: After so long the head is looked at once more before anything is said of it.
 STALE_SECONDS = 15.0
-SUPERSEDED = "A newer commit was pushed while this one was reviewed; the review is on that one."
+_OPEN = "open on "
+"""Begins the note of a head whose review has begun and, as far as we know, not ended."""
 
 log = structlog.get_logger("mlstaff.reviewing")
 
 
 class Reviewing:
-    """Reviews pull requests over one connection to GitHub."""
+    """Reviews pull requests over one connection to GitHub. The store remembers which heads have an open check run; with
+    it only that is lost."""
 
-    def __init__(self, github: GitHub, settings: Settings, analysts: Analysts) -> None:
+    def __init__(self, github: GitHub, settings: Settings, store: Store, analysts: Analysts) -> None:
+        self._store = store
         self._github = github
         self._settings = settings
         self._analysts = analysts
@@ -56,6 +61,7 @@ class Reviewing:
         reading = await self.fetcher.read(ref)
         read_at = time.monotonic()
         pull_request = reading.pull_request
+        await self._close_older(pull_request)
         reviews_drafts = pipeline.configuration(pull_request.config_files).config.drafts
         skipped = "" if is_asked else _reason_to_skip(reading, reviews_drafts=reviews_drafts)
         decision = relevance.decide(pull_request.files)
@@ -65,17 +71,20 @@ class Reviewing:
             outcome = pipeline.declined(skipped or decision.reason)
             await self._check_runs.close(self._check_runs.found(reading), outcome)
             return
+        await self._note_begun(pull_request)
         opened = await self._check_runs.open(reading, "Reviewing")
         reports = await self._reports(pull_request, whole_files=whole_files)
         review = await self._written(reading, reports)
         said = await self._said(reading, review, opened, read_at, whole_files=whole_files)
         fixed = await self._mark_gone(pull_request, reports, whole_files=whole_files)
         await self._check_runs.close(opened, review)
+        await self._note_ended(pull_request.ref, pull_request.head_sha)
         log.info("reviewed", head=pull_request.head_sha, **asdict(said), fixed=fixed)
 
     async def tell_failure(self, ref: PullRequestRef, reason: str, *, is_retried: bool, only_open: bool) -> None:
         """Say in the head's check run why there is no review. An outcome that the head has stays."""
         reading = await self.fetcher.glance(ref)
+        await self._close_older(reading.pull_request)
         opened = self._check_runs.found(reading)
         if is_completed(reading, opened) or (only_open and opened.id is None):
             return
@@ -118,9 +127,28 @@ class Reviewing:
             if time.monotonic() - read_at > STALE_SECONDS:
                 await self._publisher.check_head(reading.pull_request)
             return await self._publisher.post(reading, review, whole_files=whole_files)
-        except HeadMoved:
-            await self._check_runs.close(opened, pipeline.declined(SUPERSEDED))
+        except HeadMoved as moved:
+            await self._check_runs.close_superseded(opened, moved.head)
+            await self._note_ended(opened.ref, opened.head)
             raise
+
+    async def _close_older(self, pull_request: PullRequest) -> None:
+        """A review that was killed, or came upon trouble, may have left its head's check run open; then a push came."""
+        ref, notes = pull_request.ref, dict[str, str]()
+        with contextlib.suppress(Unavailable):
+            notes = await self._store.notes(ref)
+        for head in [name.removeprefix(_OPEN) for name in notes if name.startswith(_OPEN)]:
+            if head != pull_request.head_sha:
+                await self._check_runs.supersede(ref, head, pull_request.head_sha)
+                await self._note_ended(ref, head)
+
+    async def _note_begun(self, pull_request: PullRequest) -> None:
+        with contextlib.suppress(Unavailable):
+            await self._store.note(pull_request.ref, {f"{_OPEN}{pull_request.head_sha}": ""})
+
+    async def _note_ended(self, ref: PullRequestRef, head: str) -> None:
+        with contextlib.suppress(Unavailable):
+            await self._store.forget_note(ref, f"{_OPEN}{head}")
 
     async def _mark_gone(self, pull_request: PullRequest, reports: list[FileReport], *, whole_files: bool) -> int:
         found = named(pull_request, reports)

@@ -26,6 +26,20 @@ FINISHED_SECONDS = 7 * DAY
 NOTE_SECONDS = 90 * DAY
 CONNECTIONS = 32
 
+BOOK = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local free = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
+redis.call('SET', KEYS[1], free + ARGV[1], 'PX', free + ARGV[1] - now + 1000)
+return {math.max(free - ARGV[2] - now, 0)}
+"""
+AHEAD = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local free = tonumber(redis.call('GET', KEYS[1]) or 0)
+return {math.max(free - ARGV[1] - now, 0), math.max(redis.call('PTTL', KEYS[2]), 0)}
+"""
+
 Unavailable = RedisError
 """What every method raises when the server cannot be reached, for longer than a restart takes, or refuses."""
 
@@ -84,6 +98,7 @@ class Store:
         )
         # Any: redis' own annotations are unions over sync, async and decoded answers. Ours are typed below.
         self.redis: Any = Redis.from_pool(pool)
+        self._book, self._ahead = self.script(BOOK), self.script(AHEAD)
 
     async def __aenter__(self) -> Self:
         return self
@@ -116,8 +131,24 @@ class Store:
         """Drops what was set under this name."""
         await self.redis.delete(key("cache", name))
 
+    async def book(self, name: str, *, step: float, head_start: float) -> float:
+        """Seconds until the turn that is booked by this call: turns under one name are `step` seconds apart, but for
+        those that come within the first `head_start` seconds."""
+        (wait,) = await self._book([key("turns", name)], int(step * 1000), int(head_start * 1000))
+        return float(wait) / 1000
+
+    async def ahead(self, name: str, *, head_start: float) -> tuple[float, float]:
+        """Seconds until a turn that would be booked now, and seconds of silence under this name."""
+        keys = [key("turns", name), key("silence", name)]
+        wait, silence = await self._ahead(keys, int(head_start * 1000))
+        return float(wait) / 1000, float(silence) / 1000
+
+    async def silence(self, name: str, *, seconds: float) -> None:
+        """Tells who asks `ahead` that nothing is to be done under this name for so long."""
+        await self.redis.set(key("silence", name), 1, px=max(1, int(seconds * 1000)))
+
     async def notes(self, ref: PullRequestRef) -> dict[str, str]:
-        """What was noted of a pull request (paused, ignored rules, ...); empty when nothing was."""
+        """What was noted of a pull request (heads with an open check run); empty when nothing was."""
         fields: dict[bytes, bytes] = await self.redis.hgetall(_notes_key(ref))
         return {name.decode(): value.decode() for name, value in fields.items()}
 

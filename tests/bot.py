@@ -1,7 +1,7 @@
 """The bot in one process against a simulated GitHub: real PyGithub over sockets, the analysis without processes"""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from pydantic import SecretStr
@@ -49,10 +49,44 @@ class SameProcess(Analysts):
         return function(*arguments, **named)
 
 
+class InMemory(Store):
+    """A store in memory, of what a reviewer keeps; its processes have nothing to tell one another."""
+
+    def __init__(self) -> None:
+        super().__init__("redis://127.0.0.1:1")
+        self._notes: dict[tuple[int, int], dict[str, str]] = {}
+
+    async def book(self, name: str, *, step: float, head_start: float) -> float:
+        """At once."""
+        return 0.0
+
+    async def ahead(self, name: str, *, head_start: float) -> tuple[float, float]:
+        """Nothing is."""
+        return 0.0, 0.0
+
+    async def silence(self, name: str, *, seconds: float) -> None:
+        """There is nobody to tell."""
+
+    async def notes(self, ref: PullRequestRef) -> dict[str, str]:
+        """What was noted."""
+        return dict(self._notes.get((ref.repository_id, ref.number), {}))
+
+    async def note(self, ref: PullRequestRef, notes: Mapping[str, str]) -> None:
+        """Adds to it."""
+        self._notes.setdefault((ref.repository_id, ref.number), {}).update(notes)
+
+    async def forget_note(self, ref: PullRequestRef, *names: str) -> None:
+        """Takes back."""
+        for name in names:
+            self._notes.get((ref.repository_id, ref.number), {}).pop(name, None)
+
+
 class Bot:
     """A reviewer with credentials for the simulator's App. Each `Bot` is a process that knows nothing yet."""
 
-    def __init__(self, github: Simulator, *, analysts: Analysts | None = None, **settings: Any) -> None:
+    def __init__(
+        self, github: Simulator, *, analysts: Analysts | None = None, store: Store | None = None, **settings: Any
+    ) -> None:
         self.github = github
         given: dict[str, Any] = {
             "app_id": github.app.id,
@@ -62,7 +96,7 @@ class Bot:
             "seconds_between_writes": 0.0,
         }
         self.settings = Settings(**{**given, **settings})
-        self.reviewer = Reviewer(self.settings, Store("redis://127.0.0.1:1"), analysts or SameProcess())
+        self.reviewer = Reviewer(self.settings, store or InMemory(), analysts or SameProcess())
 
     def review(self, pull: OpenedPullRequest, *, whole_files: bool = False) -> list[Exchange]:
         """Review its head; returns the calls that were made for it, without those for tokens."""

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "app/formats": "app.review app.version detectors",
     "app/github": (
         "app.conversation app.diff app.events app.metrics app.pull_request app.relevance app.review "
-        "app.settings app.webhook github jwt requests structlog"
+        "app.settings app.store app.webhook github jwt requests structlog"
     ),
     "app/health.py": "app.queue app.settings app.store",
     "app/job_list.py": "app.embedded app.events app.queue app.settings app.store",
@@ -49,7 +49,7 @@ MAY_IMPORT = {
     ),
     "app/reviewing.py": (
         "app.conversation app.events app.github app.pipeline app.pull_request app.queue app.relevance "
-        "app.review app.settings detectors structlog"
+        "app.review app.settings app.store detectors structlog"
     ),
     "app/serve.py": (
         "app.embedded app.logs app.metrics app.queue app.recovery app.reviewer app.settings app.store app.web "

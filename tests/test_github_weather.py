@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from app.events import GiveUp, RetryLater
-from app.github.pace import Pace
-from app.github.weather import Answer, Limits
+from app.events import GiveUp, RetryLater, Trouble
+from app.github.weather import Answer, Limits, Refused
 from tests.bot import BROKEN_LOOP, LOOP, Bot, ref_of, repository_with, said
 from tests.simulator import InstalledApp, OpenedPullRequest, Simulator, faults
 from tests.simulator.auth import new_keys
@@ -48,12 +47,18 @@ def test_a_primary_limit_is_waited_out_until_its_reset(github: Simulator, pull: 
     assert 890 <= later.value.seconds <= 902
 
 
-def test_a_limit_without_a_time_is_a_minute_and_then_longer() -> None:
+def test_a_limit_without_a_time_is_a_minute_and_then_longer_each_time_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     limited = Answer(403, {}, '{"message": "You have exceeded a secondary rate limit."}')
-    limits = Limits()
-    assert [limits.struck(1, limited).seconds for _ in range(4)] == [60, 120, 240, 480]
+    named = Answer(403, {"retry-after": "7"}, "{}")
+    limits, now = Limits(), 1000.0
+    monkeypatch.setattr("app.github.weather.time.monotonic", lambda: now)
+    for waits in (60, 120, 240):
+        assert [limits.struck(1, limited).seconds for _ in range(3)] == [waits] * 3, "calls made together are one"
+        now += waits + 1
+    assert limits.struck(1, named).seconds == 7, "GitHub's own word counts"
     assert limits.struck(2, limited).seconds == 60
     limits.succeeded(1)
+    now += 500
     assert limits.struck(1, limited).seconds == 60
 
 
@@ -83,18 +88,74 @@ def test_trouble_on_github_s_side_is_soon_tried_again(github: Simulator, pull: O
     assert len(pull.state()["comments"]) == 1
 
 
-def test_trouble_without_an_end_is_waited_for_ever_longer(github: Simulator, pull: OpenedPullRequest) -> None:
-    github.faults.script("GET", "/pulls/", *[faults.server_error(502)] * 8)
-    bot, waits = Bot(github), list[float]()
+def test_trouble_of_one_job_does_not_hold_up_another_of_its_repository(
+    github: Simulator, pull: OpenedPullRequest
+) -> None:
+    github.faults.script("GET", "/pulls/", *[faults.server_error(502)] * 6)
+    bot = Bot(github)
 
-    async def many_times() -> None:
-        for _ in range(8):
+    async def in_turn() -> None:
+        for _ in range(6):
+            with pytest.raises(Trouble) as later:
+                await bot.reviewer.review(ref_of(pull))
+            assert later.value.seconds == 1, "the queue knows how often this job has failed"
+        await bot.reviewer.review(ref_of(pull))
+
+    bot.do(in_turn())
+    assert len(pull.state()["comments"]) == 1
+
+
+@pytest.mark.parametrize("path", ["/access_tokens$", "/app$"])
+def test_the_app_s_own_limits_are_waited_for_as_long_as_github_says(
+    github: Simulator, pull: OpenedPullRequest, path: str
+) -> None:
+    method = "GET" if path == "/app$" else "POST"
+    github.faults.script(method, path, faults.secondary_limit(429, retry_after=123))
+    bot = Bot(github)
+
+    async def twice() -> None:
+        for _ in range(2):
+            if method == "GET":
+                assert "rate limit" in await bot.reviewer.check_credentials()
             with pytest.raises(RetryLater) as later:
                 await bot.reviewer.review(ref_of(pull))
-            waits.append(later.value.seconds)
+            assert 120 < later.value.seconds <= 123
 
-    bot.do(many_times())
-    assert waits == [5, 10, 20, 40, 80, 160, 320, 600]
+    before = len(github.calls)
+    bot.do(twice())
+    assert len(github.calls) - before == 1, "nobody asks while it holds"
+
+
+def test_the_app_s_primary_limit_is_waited_out_until_its_reset(github: Simulator, pull: OpenedPullRequest) -> None:
+    github.faults.script("POST", "/access_tokens$", faults.primary_limit(700))
+    with pytest.raises(RetryLater) as later:
+        Bot(github).review(pull)
+    assert 690 <= later.value.seconds <= 702
+
+
+@pytest.mark.parametrize("error", ["", "INTERNAL", "SOMETHING_NEW"])
+@pytest.mark.parametrize("field", [("organisation",), ("repository",), ("repository", "pullRequest", "reviewThreads")])
+def test_a_part_that_github_failed_to_give_is_asked_for_again_and_not_taken_for_nothing(
+    github: Simulator, pull: OpenedPullRequest, field: tuple[str, ...], error: str
+) -> None:
+    Bot(github).review(pull)
+    github.faults.script("POST", "/graphql", faults.partial(*field, error=error))
+    with pytest.raises((RetryLater, Refused)):
+        Bot(github).review(pull)
+    Bot(github).review(pull)
+    assert len(pull.state()["comments"]) == 1
+
+
+@pytest.mark.parametrize("error", ["FORBIDDEN", "INSUFFICIENT_SCOPES"])
+def test_an_organisation_s_configuration_that_we_may_not_read_is_named(
+    github: Simulator, pull: OpenedPullRequest, error: str
+) -> None:
+    github.faults.script("POST", "/graphql", faults.partial("organisation", error=error))
+    Bot(github).review(pull)
+    run = pull.state()["check_run"]
+    assert run["conclusion"] == "failure"
+    assert "octo-org/.github/.mlstaff.yml" in run["output"]["summary"]
+    assert "does not let" in run["output"]["summary"]
 
 
 def test_a_read_over_a_connection_that_was_closed_is_repeated_at_once(
@@ -227,15 +288,6 @@ def test_no_token_and_no_key_is_in_any_log_or_error(
     assert "/pulls/" in seen
     for secret in ("ghs_", "BEGIN RSA", "eyJ", github.app.private_key[100:140]):
         assert secret not in seen
-
-
-def test_writes_of_an_installation_keep_their_distance_after_a_burst() -> None:
-    pace = Pace(1.0, burst=3)
-    waits = [pace.book(1) for _ in range(6)]
-    assert waits[:3] == [0, 0, 0]
-    assert waits[3:] == pytest.approx([1, 2, 3], abs=0.1)
-    assert pace.book(2) == 0
-    assert pace.backlog(1) == pytest.approx(4, abs=0.1)
 
 
 def test_enterprise_server_s_addresses_are_used(github: Simulator, pull: OpenedPullRequest) -> None:

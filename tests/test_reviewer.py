@@ -9,7 +9,7 @@ from app import reviewing
 from app.events import GiveUp, RetryLater
 from app.github import publish
 from app.review.comment import Comment
-from tests.bot import BROKEN_LOOP, LOOP, Bot, SameProcess, ref_of, repository_with
+from tests.bot import BROKEN_LOOP, LOOP, Bot, InMemory, SameProcess, ref_of, repository_with
 from tests.simulator import Exchange, InstalledApp, Simulator, Submodule, Symlink, faults
 
 
@@ -252,6 +252,58 @@ def test_a_head_that_moves_during_the_analysis_is_left_for_the_next_job(
     Bot(github).review(pull)
     assert pull.state()["comments"] == []
     assert pull.state()["check_run"]["conclusion"] == "success"
+
+
+@pytest.mark.parametrize("way", ["push", "force_push"])
+def test_a_check_run_that_an_interrupted_review_left_open_is_closed_when_a_push_came(
+    github: Simulator, way: str
+) -> None:
+    store = InMemory()
+    pull = repository_with(github, train=LOOP).open_pull_request({"train.py": BROKEN_LOOP})
+    old = pull.head_sha
+    github.faults.script("POST", "reviews$", faults.server_error())
+    with pytest.raises(RetryLater):
+        Bot(github, store=store).review(pull)
+    assert [run.status for run in pull.check_runs(sha=old)] == ["in_progress"]
+    getattr(pull, way)({"train.py": BROKEN_LOOP + "\n"})
+    Bot(github, store=store).review(pull)
+    (run,) = pull.check_runs(sha=old)
+    assert (run.status, run.conclusion) == ("completed", "neutral")
+    assert pull.head_sha in run.output["summary"]
+    assert pull.state()["check_run"]["conclusion"] == "failure"
+    pull.push({"train.py": BROKEN_LOOP + "\n\n"})
+    assert len(Bot(github, store=store).review(pull)) == 4, "what is closed is not looked for again"
+
+
+@pytest.mark.parametrize("end", ["close", "convert_to_draft"])
+def test_an_open_check_run_is_closed_also_when_the_next_head_is_not_reviewed(github: Simulator, end: str) -> None:
+    store = InMemory()
+    pull = repository_with(github, train=LOOP).open_pull_request({"train.py": BROKEN_LOOP})
+    old = pull.head_sha
+    github.faults.script("POST", "reviews$", faults.reset())
+    with pytest.raises(RetryLater):
+        Bot(github, store=store).review(pull)
+    pull.push({"train.py": BROKEN_LOOP + "\n"})
+    getattr(pull, end)()
+    Bot(github, store=store).review(pull)
+    assert [run.status for run in pull.check_runs(sha=old)] == ["completed"]
+
+
+def test_a_check_run_of_another_pull_request_with_the_same_head_stays_open(github: Simulator) -> None:
+    store = InMemory()
+    repository = repository_with(github, train=LOOP)
+    one = repository.open_pull_request({"train.py": BROKEN_LOOP})
+    repository.push({"README.md": "other"}, branch="release", start=one.base_sha)
+    other = repository.open_pull_request({"notes.md": "x"}, base="release")
+    old = one.head_sha
+    other.set_head(old)
+    github.faults.script("POST", "reviews$", faults.server_error(), faults.server_error())
+    for pull in (one, other):
+        with pytest.raises(RetryLater):
+            Bot(github, store=store).review(pull)
+    one.push({"train.py": BROKEN_LOOP + "\n"})
+    Bot(github, store=store).review(one)
+    assert sorted(run.status for run in one.check_runs(sha=old)) == ["completed", "in_progress"]
 
 
 def test_files_without_a_text_are_named_and_the_rest_is_reviewed(github: Simulator) -> None:

@@ -2,13 +2,23 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
 from structlog.testing import capture_logs
 
-from app.events import ActionRequested, CommandGiven, GiveUp, MergeGroupRequested, Request, RetryLater, ReviewRequested
+from app.events import (
+    ActionRequested,
+    CommandGiven,
+    GiveUp,
+    MergeGroupRequested,
+    Request,
+    RetryLater,
+    ReviewRequested,
+    Trouble,
+)
 from app.pull_request import PullRequestRef
 from app.queue import inbox as inbox_module
 from app.queue import work as work_module
@@ -163,6 +173,33 @@ def test_a_limited_job_is_put_back_and_what_comes_meanwhile_is_not(url: str) -> 
         await Work(inbox, reviewer).on(SUBJECT)
         assert reviewer.asked == ["/mlstaff a", ("ada/engine", False)]
         assert [(item.delivery, item.attempts, item.crashes) for item in await inbox.items(SUBJECT)] == [("d1", 0, 0)]
+
+    on(url, body)
+
+
+def test_after_trouble_a_job_comes_back_ever_later_but_never_much_later(url: str) -> None:
+    async def pauses(inbox: Inbox, failures: int, age: float) -> list[float]:
+        """Of one job that began so long ago, looked at again and again as soon as it is due."""
+        found = []
+        await inbox.admit([push("d1")])
+        work = Work(inbox, Scripted([Trouble(1, "GitHub answered 502")] * failures))
+        for _ in range(failures):
+            (item,) = await inbox.items(SUBJECT)
+            await inbox.update(SUBJECT, [replace(item, not_before=0, first_seen=time.time() - age)])
+            (wake,) = await work.on(SUBJECT)
+            found.append(wake.seconds)
+        assert await work.on(SUBJECT) != [], "not due yet"
+        return found
+
+    async def body(inbox: Inbox, store: Store) -> None:
+        young = await pauses(inbox, 8, age=0)
+        for pause, most in zip(young, (1, 2, 4, 8, 15, 15, 15, 15), strict=True):
+            assert most / 2 - 0.2 <= pause <= most + 0.1
+        assert len({round(pause, 4) for pause in young[4:]}) > 1, "not all at once"
+        await store.redis.flushall()
+        assert 37 <= (await pauses(inbox, 8, age=600))[-1] <= 76
+        await store.redis.flushall()
+        assert 149 <= (await pauses(inbox, 12, age=20_000))[-1] <= 300
 
     on(url, body)
 

@@ -100,10 +100,11 @@ class Config(_Part):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One file's text, and what it is called in messages."""
+    """One file's text, and what it is called in messages; one with a `problem` decides nothing."""
 
     path: str
     text: str
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,8 @@ def _flat(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _good_part(layer: Layer) -> tuple[dict[str, Any], list[Mistake]]:
     """What of a file can be followed; each mistake takes only the value it is in."""
+    if layer.problem:
+        return {}, [Mistake(layer.path, 1, layer.problem)]
     try:
         document = load(layer.text)
     except BrokenYaml as error:

@@ -18,7 +18,7 @@ from jwt.exceptions import InvalidKeyError
 
 from app.events import GiveUp, RetryLater
 from app.github.counting import counted, operation_of
-from app.github.weather import BREATHER, Answer, check_status, is_limit
+from app.github.weather import THE_APP, Answer, Limits, check_status, is_limit
 from app.settings import Settings
 
 #: Every request has so long for the connection, and between two parts of the answer.
@@ -118,8 +118,9 @@ class AppKey:
 class Tokens:
     """Calls as the App, and installation tokens: asked for once an hour and shared by all threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, limits: Limits) -> None:
         self.key = AppKey(settings)
+        self._limits = limits
         self._integration = GithubIntegration(auth=self.key.auth, **_connection(settings))
         self._connection = threading.Lock()
         self._asking = threading.Lock()
@@ -130,10 +131,20 @@ class Tokens:
         self._integration.close()
 
     def as_app(self, method: str, path: str, body: Any = None) -> Answer:
-        """One call with the App's JWT; once more when our clock was wrong."""
+        """One call with the App's JWT; once more when our clock was wrong.
+
+        Raises:
+            Limited: the App has reached one of GitHub's limits, and is silent for as long as GitHub says.
+        """
         with self._connection:
+            self._limits.check(THE_APP)
             answer = self._once(method, path, body)
-            return self._once(method, path, body) if self.key.learns_time(answer) else answer
+            if self.key.learns_time(answer):
+                answer = self._once(method, path, body)
+        if is_limit(answer):
+            raise self._limits.struck(THE_APP, answer)
+        self._limits.succeeded(THE_APP)
+        return answer
 
     def _once(self, method: str, path: str, body: Any) -> Answer:
         with counted(operation_of(method, path)) as count:
@@ -171,8 +182,6 @@ class Tokens:
             raise GiveUp(f"installation {installation_id} is gone, or not of this App")
         if answer.status == 401:
             raise RetryLater(KEY_REFUSED, f"GitHub does not accept the App's id and key: {answer.message}")
-        if is_limit(answer):
-            raise RetryLater(BREATHER * 12, f"GitHub's rate limit ({answer.status}): {answer.message}")
         check_status(answer)
         given = answer.json()
         ends = datetime.fromisoformat(given["expires_at"]).timestamp()

@@ -105,6 +105,21 @@ class CheckRuns:
             else:
                 await self._update(opened, memo, body)
 
+    async def supersede(self, ref: PullRequestRef, old: str, new: str) -> None:
+        """Close what an interrupted review of this pull request left open on an older head."""
+        owner, _, name = ref.repository.partition("/")
+        variables = {"owner": owner, "name": name, "head": old, "check": CHECK_NAME}
+        data = await self._github.query(ref.installation_id, documents.CHECKS, variables)
+        for run in check_runs_of((data.get("repository") or {}).get("object") or {}):
+            memo = _memo(run.note)
+            if memo is not None and memo.number == ref.number and not run.is_completed:
+                await self.close_superseded(Opened(ref, old, run.id, memo), new)
+
+    async def close_superseded(self, opened: Opened, new: str) -> None:
+        """The outcome where there is a newer head."""
+        summary = f"Superseded by {new}: the review is on that commit."
+        await self.tell(opened, "Superseded by a newer commit", summary, Conclusion.NEUTRAL)
+
     async def pass_head(self, group: MergeGroupRequested) -> None:
         """Success on a merge group's head, unless that is there already."""
         owner, _, name = group.repository.partition("/")

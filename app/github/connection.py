@@ -15,9 +15,11 @@ from github.Requester import Requester
 from app.events import RetryLater
 from app.github.auth import Bearer, Token, Tokens, requester
 from app.github.counting import counted, operation_of
+from app.github.graphql import Data, data_of_mutation, data_of_query, is_limited
 from app.github.pace import Pace
-from app.github.weather import BREATHER, Answer, Limits, Refused, Unwell, check_status, is_limit
+from app.github.weather import Answer, Limited, Limits, Refused, Unwell, check_status, is_limit
 from app.settings import Settings
+from app.store import Store
 
 #: GitHub allows 100 requests at a time; far fewer keep two cores busy.
 THREADS = 12
@@ -45,16 +47,19 @@ class Call:
 
 
 class GitHub:
-    """Calls GitHub for installations. All methods may raise `RetryLater`, `GiveUp` or `Refused`."""
+    """Calls GitHub for installations. All methods may raise `RetryLater`, `GiveUp` or `Refused`.
 
-    def __init__(self, settings: Settings) -> None:
+    Through the `store` all processes together keep GitHub's pace.
+    """
+
+    def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self._settings = settings
-        self._tokens = Tokens(settings)
+        self._limits = Limits()
+        self._tokens = Tokens(settings, self._limits)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="github")
         self._local = threading.local()
         self._requesters: list[Requester] = []
-        self._pace = Pace(settings.seconds_between_writes)
-        self._limits = Limits()
+        self._pace = Pace(store, settings.seconds_between_writes)
 
     async def close(self) -> None:
         """End the threads and close the connections."""
@@ -63,10 +68,12 @@ class GitHub:
             each.close()
         self._tokens.close()
 
-    def check_queue(self, installation_id: int) -> None:
+    async def check_queue(self, installation_id: int) -> None:
         """Raises RetryLater when work for this installation had better not begin now."""
         self._limits.check(installation_id)
-        backlog = self._pace.backlog(installation_id)
+        backlog, silence = await self._pace.ahead(installation_id)
+        if silence > 0:
+            raise Limited(installation_id, silence, "another process has met GitHub's rate limit")
         if backlog > LONGEST_QUEUE:
             raise RetryLater(backlog, "too many writes of this installation are waiting")
 
@@ -78,8 +85,6 @@ class GitHub:
     async def as_app(self, method: str, path: str, body: Any = None) -> Answer:
         """A call with the App's own JWT."""
         answer = await self._run(partial(self._tokens.as_app, method, path, body))
-        if is_limit(answer):
-            raise RetryLater(BREATHER * 12, f"GitHub's rate limit ({answer.status}): {answer.message}")
         check_status(answer)
         return answer
 
@@ -97,23 +102,23 @@ class GitHub:
     async def write(self, installation_id: int, method: str, path: str, body: Mapping[str, Any]) -> Answer:
         """POST, PATCH, PUT or DELETE, in its turn; never sent twice."""
         self._limits.check(installation_id)
-        await asyncio.sleep(self._pace.book(installation_id))
+        await asyncio.sleep(await self._pace.book(installation_id))
         return await self._call(installation_id, Call(method, path, body=body))
 
-    async def query(self, installation_id: int, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """A GraphQL query's `data`, in which what could not be had is null.
+    async def query(self, installation_id: int, document: str, variables: Mapping[str, Any]) -> Data:
+        """A GraphQL query's `data`, in which what GitHub does not let us have is null.
 
         Raises:
             Refused: 404 for a repository or pull request that is not there, 403 for a missing permission.
         """
         body = {"query": document, "variables": dict(variables)}
         call = Call("POST", self._graphql(), body=body, twice=True)
-        return self._data(installation_id, await self._call(installation_id, call))
+        return data_of_query(await self._call(installation_id, call))
 
     async def mutate(self, installation_id: int, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """A GraphQL mutation's `data`; a write like any other."""
         body = {"query": document, "variables": dict(variables)}
-        return self._data(installation_id, await self.write(installation_id, "POST", self._graphql(), body))
+        return data_of_mutation(await self.write(installation_id, "POST", self._graphql(), body))
 
     def _graphql(self) -> str:
         """https://HOST/api/v3 has its GraphQL at https://HOST/api/graphql."""
@@ -122,7 +127,12 @@ class GitHub:
 
     async def _call(self, installation_id: int, call: Call) -> Answer:
         self._limits.check(installation_id)
-        return await self._run(partial(self._send, installation_id, call))
+        try:
+            return await self._run(partial(self._send, installation_id, call))
+        except Limited as limited:
+            if limited.whose == installation_id:
+                await self._pace.silence(installation_id, limited.seconds)
+            raise
 
     async def _run(self, function: Callable[[], Result]) -> Result:
         future = asyncio.get_running_loop().run_in_executor(self._threads, function)
@@ -142,7 +152,7 @@ class GitHub:
         if answer.status == 401:
             self._tokens.forget(installation_id, token)
             answer = self._exchange(call, self._tokens.token(installation_id))
-        if is_limit(answer):
+        if is_limit(answer) or (call.path == self._graphql() and answer.status == 200 and is_limited(answer)):
             raise self._limits.struck(installation_id, answer)
         check_status(answer)
         self._limits.succeeded(installation_id)
@@ -170,33 +180,7 @@ class GitHub:
         pair: tuple[Requester, Bearer] = self._local.sender
         return pair
 
-    def _data(self, installation_id: int, answer: Answer) -> dict[str, Any]:
-        body = answer.json() or {}
-        data, errors = body.get("data") or {}, body.get("errors") or []
-        kinds = {str(each.get("type", "")) for each in errors}
-        if "RATE_LIMITED" in kinds:
-            raise self._limits.struck(installation_id, answer)
-        if errors and not _has_content(data):
-            raise _graphql_error(kinds, "; ".join(str(each.get("message"))[:300] for each in errors[:3]))
-        return dict(data)
-
 
 def _sent(sender: Requester, call: Call) -> Answer:
     headers = {"Accept": call.accept}
     return Answer(*sender.requestJson(call.method, call.path, dict(call.query or {}), headers, call.body))
-
-
-def _graphql_error(kinds: set[str], said: str) -> Exception:
-    for kind, status in (("NOT_FOUND", 404), ("FORBIDDEN", 403)):
-        if kind in kinds:
-            return Refused(status, said)
-    if kinds <= {"", "INTERNAL", "SERVICE_UNAVAILABLE", "RESOURCE_LIMITS_EXCEEDED"}:
-        return Unwell(f"GitHub's GraphQL answered: {said}")
-    return Refused(422, said)
-
-
-def _has_content(data: Any) -> bool:
-    """Whether anything but nulls came: `{"repository": {"pullRequest": null}}` is nothing."""
-    if isinstance(data, dict):
-        return any(_has_content(each) for each in data.values())
-    return data is not None

@@ -14,6 +14,7 @@ from app.events import RetryLater
 from app.github import changes, documents, talk, texts
 from app.github.changes import Changes
 from app.github.connection import GitHub
+from app.github.graphql import Data
 from app.github.talk import Talk
 from app.github.texts import Text
 from app.github.weather import Refused, Unwell
@@ -164,14 +165,18 @@ class Fetcher:
         found = texts.of_answer(paths, nodes[0]["commit"]) if nodes else {}
         return _Page(ref, raw, found, self._config_files(ref, data))
 
-    def _config_files(self, ref: PullRequestRef, data: Mapping[str, Any]) -> tuple[ConfigFile, ...]:
+    def _config_files(self, ref: PullRequestRef, data: Data) -> tuple[ConfigFile, ...]:
         """The base branch's configuration, the organisation's, the server's: the first one uppermost."""
         own = (data["repository"]["pullRequest"]["baseRef"] or {}).get("target") or {}
         files = _config_file(own, "")
         owner, _, name = ref.repository.partition("/")
         if name != documents.ORGANISATION:
+            folder = f"{owner}/{documents.ORGANISATION}/"
             branch = (data.get("organisation") or {}).get("defaultBranchRef") or {}
-            files += _config_file(branch.get("target") or {}, f"{owner}/{documents.ORGANISATION}/")
+            files += _config_file(branch.get("target") or {}, folder)
+            if "organisation" in data.refused:
+                problem = f"GitHub does not let mlstaff read it: {data.refused['organisation']}"
+                files += (ConfigFile(folder + documents.CONFIG_PATHS[0], "", problem),)
         return files + self._defaults
 
     async def _whole(self, page: _Page, found: Changes, wanted: Sequence[str]) -> Reading:
@@ -241,9 +246,10 @@ def _config_file(commit: Mapping[str, Any], folder: str) -> tuple[ConfigFile, ..
     """The first configuration that a commit has, if any."""
     for nth, path in enumerate(documents.CONFIG_PATHS):
         entry = commit.get(f"config{nth}")
-        text = texts.text_of(entry) if entry else None
-        if text is not None:
-            return (ConfigFile(folder + path, text),)
+        if entry:
+            text = texts.text_of(entry)
+            problem = text.unread or ("it is too long" if text.is_cut else "")
+            return (ConfigFile(folder + path, "" if problem else text.text or "", problem),)
     return ()
 
 

@@ -28,10 +28,11 @@ log = structlog.get_logger("mlstaff.publish")
 
 
 class HeadMoved(RetryLater):
-    """What was reviewed is not the newest commit any more."""
+    """What was reviewed is not the newest commit any more; `head` is."""
 
-    def __init__(self) -> None:
+    def __init__(self, head: str) -> None:
         super().__init__(AGAIN, "the head moved before its review was posted")
+        self.head = head
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Publisher:
         """Raises HeadMoved when the head is another one by now."""
         present = await self._fetcher.look(pull_request.ref)
         if present.head_sha != pull_request.head_sha:
-            raise HeadMoved
+            raise HeadMoved(present.head_sha)
 
     async def post(self, reading: Reading, review: Review, *, whole_files: bool = False) -> Said:
         """Post a review; nothing when it says nothing that this head was not told. Its comments are new: what our
@@ -82,7 +83,7 @@ class Publisher:
         """422: one comment is not to GitHub's liking, or a review stands in the way, or the head is no more."""
         present = await self._fetcher.look(before.ref)
         if present.head_sha != before.head_sha:
-            raise HeadMoved
+            raise HeadMoved(present.head_sha)
         for review_id in present.pending_reviews:
             path = f"/repos/{before.ref.repository}/pulls/{before.ref.number}/reviews/{review_id}"
             await self._github.write(before.ref.installation_id, "DELETE", path, {})

@@ -7,6 +7,7 @@ from typing import Any
 from app.conversation.marker import read as read_marker
 from app.github import documents
 from app.github.connection import GitHub
+from app.github.weather import Unwell
 from app.pull_request import PullRequestRef, Thread
 
 #: Pages of a hundred; a pull request with more talk than this is not read to its beginning.
@@ -25,6 +26,8 @@ class Talk:
 
 async def read(github: GitHub, ref: PullRequestRef, first: Mapping[str, Any]) -> Talk:
     """The whole talk, given the `pullRequest` of the first query; further calls only beyond a hundred of a kind."""
+    if any(not first.get(name) for name in ("reviewThreads", "reviews", "comments")):
+        raise Unwell("GitHub gave the pull request without what was said on it")
     threads, reviews, comments = (list(_nodes(first, name)) for name in ("reviewThreads", "reviews", "comments"))
     page = first
     for _ in range(MOST_PAGES):

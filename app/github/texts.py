@@ -31,10 +31,9 @@ def of_answer(paths: Sequence[str], commit: Mapping[str, Any]) -> dict[str, Text
     return {path: _text(commit.get(f"file{index}")) for index, path in enumerate(paths)}
 
 
-def text_of(entry: Mapping[str, Any] | None) -> str | None:
-    """The text of a small file, such as a configuration."""
-    found = _text(entry)
-    return None if found.is_cut else found.text
+def text_of(entry: Mapping[str, Any] | None) -> Text:
+    """The text of one entry of an answer."""
+    return _text(entry)
 
 
 async def read(github: GitHub, ref: PullRequestRef, head: str, paths: Sequence[str]) -> dict[str, Text]:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from app.events import GiveUp, RetryLater
+from app.events import GiveUp, RetryLater, Trouble
 
 #: "Wait for at least one minute" when a secondary limit names no time, then exponentially longer.
 SHORTEST_WAIT, LONGEST_WAIT = 60.0, 3600.0
-#: After a 5xx, a time-out or a broken connection.
-BREATHER = 5.0
+#: After a 5xx, a time-out or a broken connection: the least; the queue makes it longer from failure to failure.
+BREATHER = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Answer:
             return time.time()
 
 
-class Unwell(RetryLater):
+class Unwell(Trouble):
     """GitHub, or the way to it, is in trouble: nothing is known of what became of the request."""
 
     def __init__(self, reason: str) -> None:
@@ -73,8 +73,23 @@ class Refused(Exception):
         self.errors = errors
 
 
+#: Calls with the App's own JWT have limits of their own; no installation has this number.
+THE_APP = 0
+
+
+class Limited(RetryLater):
+    """GitHub wants silence for `seconds`; `whose` calls are meant is an installation's number, or THE_APP."""
+
+    def __init__(self, whose: int, seconds: float, reason: str) -> None:
+        super().__init__(seconds, reason)
+        self.whose = whose
+
+
 class Limits:
-    """Which installations GitHub wants silence from, and until when; nobody asks before that."""
+    """Which installations GitHub wants silence from, and until when; nobody asks before that.
+
+    Used by all threads; a number that is one behind does no harm.
+    """
 
     def __init__(self) -> None:
         self._until: dict[int, float] = {}
@@ -84,20 +99,23 @@ class Limits:
         """Raises RetryLater while a limit holds."""
         left = self._until.get(installation_id, 0.0) - time.monotonic()
         if left > 0:
-            raise RetryLater(left, "GitHub's rate limit for this installation is not over yet")
+            raise Limited(installation_id, left, "GitHub's rate limit is not over yet")
 
     def succeeded(self, installation_id: int) -> None:
         """An answer came; the next wait is the shortest again."""
         self._strikes.pop(installation_id, None)
 
-    def struck(self, installation_id: int, answer: Answer) -> RetryLater:
-        """Note a limit; the exception says for how long."""
-        self._strikes[installation_id] += 1
+    def struck(self, installation_id: int, answer: Answer) -> Limited:
+        """Note a limit; the exception says for how long: as long as GitHub names, else a minute, and twice as long
+        each time in a row. Calls that were under way together are struck once."""
+        now = time.monotonic()
         seconds = _named_wait(answer)
         if seconds is None:
-            seconds = min(SHORTEST_WAIT * 2 ** (self._strikes[installation_id] - 1), LONGEST_WAIT)
-        self._until[installation_id] = time.monotonic() + seconds
-        return RetryLater(seconds, f"GitHub's rate limit ({answer.status}): {answer.message}")
+            if self._until.get(installation_id, 0.0) <= now:
+                self._strikes[installation_id] += 1
+            seconds = min(SHORTEST_WAIT * 2 ** (max(self._strikes[installation_id], 1) - 1), LONGEST_WAIT)
+        self._until[installation_id] = max(self._until.get(installation_id, 0.0), now + seconds)
+        return Limited(installation_id, seconds, f"GitHub's rate limit ({answer.status}): {answer.message}")
 
 
 def is_limit(answer: Answer) -> bool:

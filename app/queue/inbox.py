@@ -100,13 +100,15 @@ class Subject:
 @dataclass(frozen=True, slots=True)
 class Item:
     """A request and how it went so far. Times are seconds since 1970. `attempts` counts runs that failed,
-    `crashes` runs of which nothing was heard again (the process was killed)."""
+    `crashes` runs of which nothing was heard again (the process was killed), `troubles` runs that GitHub's weather
+    ended."""
 
     request: Request
     first_seen: float
     not_before: float = 0.0
     attempts: int = 0
     crashes: int = 0
+    troubles: int = 0
     error: str = ""
 
     @property
@@ -124,6 +126,7 @@ class Item:
                 "not_before": self.not_before,
                 "attempts": self.attempts,
                 "crashes": self.crashes,
+                "troubles": self.troubles,
                 "error": self.error,
             }
         )
@@ -255,7 +258,7 @@ class Inbox:
         text = await self._redis.get(key("dead", delivery))
         item = _readable(text) if text is not None else None
         if item is not None:
-            item = replace(item, attempts=0, crashes=0, not_before=0.0)
+            item = replace(item, attempts=0, crashes=0, troubles=0, not_before=0.0)
             await self._put([item])
         return item
 

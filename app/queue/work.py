@@ -5,6 +5,7 @@ GiveUp ends it, anything else is tried again, later each time, and after `MAXIMU
 """
 
 import asyncio
+import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +24,7 @@ from app.events import (
     MergeGroupRequested,
     RetryLater,
     ReviewRequested,
+    Trouble,
     kind_of,
 )
 from app.logs import Redaction
@@ -34,6 +36,8 @@ MAXIMUM_ATTEMPTS = 10
 MAXIMUM_CRASHES = 8
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
+TROUBLED_PAUSE = 15.0
+"""Weather passes: who was unlucky many times in a row in a bad minute must not wait long in the good one after it."""
 LONGEST_WAIT = 24 * 60 * 60.0
 """A request that was put back for longer is out of date: it becomes a dead letter."""
 TOLD_AFTER = 3
@@ -196,11 +200,7 @@ class Work:
             if now - item.first_seen > LONGEST_WAIT
         ]
         await self._bury(subject, old, "GitHub could not be asked for a day")
-        again = [
-            replace(item, crashes=0, not_before=now + later.seconds)
-            for item in items
-            if now - item.first_seen <= LONGEST_WAIT
-        ]
+        again = [_put_off(item, later, now) for item in items if now - item.first_seen <= LONGEST_WAIT]
         await self._inbox.update(subject, again)
         return again
 
@@ -244,6 +244,16 @@ class Work:
                 await self._reviewer.tell_failure(asked[-1].ref, reason, is_retried=is_retried, only_open=only_open)
         except Exception as error:
             log.warning("the failure could not be told on the pull request", reason=f"{type(error).__name__}: {error}")
+
+
+def _put_off(item: Item, later: RetryLater, now: float) -> Item:
+    """The item for its next time: when it was told to come back, or, after trouble, ever later from one failure to the
+    next, but by no more than a tenth of what it has waited already; at random, so that not all come back at once."""
+    if not isinstance(later, Trouble):
+        return replace(item, crashes=0, not_before=now + later.seconds)
+    longest = min(TROUBLED_PAUSE + (now - item.first_seen) / 10, LONGEST_PAUSE)
+    pause = min(later.seconds * 2.0**item.troubles, longest) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+    return replace(item, crashes=0, troubles=min(item.troubles + 1, 30), not_before=now + pause)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["status", "primary-limit", "secondary-limit", "timeout", "reset", "slow", "orphan"]
+Kind = Literal["status", "primary-limit", "secondary-limit", "timeout", "reset", "slow", "orphan", "partial"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Fault:
     seconds: float = 0.0
     retry_after: int | None = None
     after_write: bool = False
+    path: tuple[str, ...] = ()
+    error: str = ""
 
 
 def server_error(status: int = 502, *, after_write: bool = False) -> Fault:
@@ -47,6 +49,11 @@ def slow_body(seconds: float = 1.0) -> Fault:
 def orphan() -> Fault:
     """For `POST …/reviews`: carried out; if it is refused with 422, an empty pending review is left behind."""
     return Fault("orphan")
+
+
+def partial(*path: str, error: str = "") -> Fault:
+    """For a GraphQL query: the right answer but for one field, null with an error of this type (none: no type)."""
+    return Fault("partial", path=path, error=error)
 
 
 def primary_limit(retry_after: int | None = None) -> Fault:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import logging
 import re
 import socket
@@ -123,6 +124,8 @@ class Api:
         if fault.kind == "orphan" and answer is not None and answer.status == 422:
             with self._world.lock:
                 reviewing.leave_orphan(self._world, call.pull_request(), call.user)
+        if fault.kind == "partial" and answer is not None:
+            return self._finish(call, Answer(answer.status, _without(answer.body, fault)))
         if fault.kind in ("slow", "orphan"):
             return answer
         if fault.kind == "status":
@@ -163,7 +166,20 @@ class Api:
 
 
 def _carried_out(fault: Fault) -> bool:
-    return fault.after_write or fault.kind in ("slow", "orphan")
+    return fault.after_write or fault.kind in ("slow", "orphan", "partial")
+
+
+def _without(body: Any, fault: Fault) -> Any:
+    """A GraphQL answer without the field that a fault is about."""
+    spoiled = copy.deepcopy(body)
+    holder = spoiled["data"]
+    for name in fault.path[:-1]:
+        holder = holder[name]
+    holder[fault.path[-1]] = None
+    kind = {"type": fault.error} if fault.error else {}
+    said = "Something went wrong while executing your query."
+    spoiled.setdefault("errors", []).append({**kind, "path": list(fault.path), "message": said})
+    return spoiled
 
 
 def _refused(refusal: Refusal) -> Answer:
