@@ -6,6 +6,7 @@ A detector is a file in one of the family folders; it imports what it needs from
 from detectors._engine.accumulation import Interval, speaks_of_accumulation
 from detectors._engine.activations import Activation, Applied, Loss
 from detectors._engine.analysis import analyse
+from detectors._engine.bindings import Binding, Bound
 from detectors._engine.catalogue import Detector, Page, all_detectors
 from detectors._engine.code import Code, Problem
 from detectors._engine.columns import Column
@@ -29,7 +30,6 @@ from detectors._engine.loaders import Loader, Style
 from detectors._engine.loops import TrainingStep, common_loop
 from detectors._engine.mend import Change
 from detectors._engine.messages import is_built, lazy_form, placeholders
-from detectors._engine.names import Binding, Bound
 from detectors._engine.neighbours import Repository
 from detectors._engine.passes import DISCRETE, EVALUATION, EvaluationPass, covers
 from detectors._engine.preprocessing import Fit, Leak, Learns
@@ -39,10 +39,10 @@ from detectors._engine.retrieval import EVALUATES, RERANKS, STORES, Length, Spli
 from detectors._engine.schedules import Schedule, Unit
 from detectors._engine.secrets import PREFIXES as SECRET_PREFIXES
 from detectors._engine.splits import By, Part, Split, part_named
+from detectors._engine.subjects import last_name
 from detectors._engine.tensors import Graph
 from detectors._engine.tree import FUNCTIONS, Function, Loop
 from detectors._engine.updates import Update, gives_gradients, is_bookkeeping
-from detectors._engine.values import last_name
 
 __all__ = [
     "DISCRETE",

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
-from detectors._engine.names import Bound, Names
+from detectors._engine.bindings import Bound
+from detectors._engine.names import Names
 from detectors._engine.tree import FUNCTIONS, Function, Tree
 from detectors._engine.values import Value, Values
 
@@ -193,11 +194,9 @@ class Activations:
         """Whether the expression is a call of something in this file that returns a tuple."""
         for value in self._values.of(node):
             called = self._forward(value) if value.call is not None else None
-            function = (
-                called if called is not None else self._values.callee(node) if isinstance(node, ast.Call) else None
-            )
+            function = called or (self._values.calls.callee(node) if isinstance(node, ast.Call) else None)
             if isinstance(function, FUNCTIONS):
-                return all(isinstance(each.value, ast.Tuple) for each in self._values.returns(function))
+                return all(isinstance(each.value, ast.Tuple) for each in self._values.calls.returns(function))
         return False
 
     def _of_name(self, node: ast.Name, calls: Calls, index: tuple[int, ...]) -> Iterator[Applied]:
@@ -216,9 +215,9 @@ class Activations:
 
     def _given(self, function: Function, name: str, calls: Calls, index: tuple[int, ...]) -> Iterator[Applied]:
         if calls:
-            yield from self._applied(self._values.argument_for(function, calls[-1], name), calls[:-1], index)
+            yield from self._applied(self._values.calls.argument_for(function, calls[-1], name), calls[:-1], index)
             return
-        given = list(self._values.given_for(function, name))
+        given = list(self._values.calls.given_for(function, name))
         for argument in given:
             yield from self._applied(argument, (), index)
         if not given:
@@ -244,7 +243,7 @@ class Activations:
         return call.args[0] if call.args else None
 
     def _of_called(self, call: ast.Call, calls: Calls, index: tuple[int, ...]) -> Iterator[Applied]:
-        callee = self._values.callee(call)
+        callee = self._values.calls.callee(call)
         if isinstance(callee, FUNCTIONS):
             yield from self._returned(callee, call, calls, index)
             return
@@ -273,13 +272,13 @@ class Activations:
         """The `forward` that runs when the object is called."""
         if not (value.origin or "").startswith("<local>."):
             return None
-        owner = self._values.class_named((value.origin or "").removeprefix("<local>."))
+        owner = self._values.classes.named((value.origin or "").removeprefix("<local>."))
         if owner is None:
             return None
-        return self._values.method(owner, "forward") or self._values.method(owner, "__call__")
+        return self._values.classes.method(owner, "forward") or self._values.classes.method(owner, "__call__")
 
     def _returned(self, function: Function, call: ast.Call, calls: Calls, index: tuple[int, ...]) -> Iterator[Applied]:
-        returns = [each for each in self._values.returns(function) if each.value is not None]
+        returns = [each for each in self._values.calls.returns(function) if each.value is not None]
         if not returns or call in calls or len(calls) > 3:
             yield _UNKNOWN
         else:

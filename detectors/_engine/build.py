@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from detectors._engine.events import Act, Region
 from detectors._engine.flow import Event, Flow, Frontier, Guard, guard_of
+from detectors._engine.subjects import Subject
 from detectors._engine.tree import FUNCTIONS, Function, Loop
 from detectors._engine.unit import Unit
-from detectors._engine.values import Subject
 
 _DEPTH = 6
 _EVENTS = 5000
@@ -204,7 +204,7 @@ class FlowBuilder:
             return self._block(body, frame, frontier)
         context = items[0].context_expr
         call = context if isinstance(context, ast.Call) else None
-        function = self._values.callee(call) if call is not None else None
+        function = self._values.calls.callee(call) if call is not None else None
         if call is not None and isinstance(function, FUNCTIONS) and self._is_context_manager(function):
             if self._can_follow(function, frame):
                 rest = items[1:]
@@ -298,9 +298,9 @@ class FlowBuilder:
                 if call.func.id in at.functions:
                     return at.functions[call.func.id]
                 at = at.parent
-        target = self._values.callee(call)
+        target = self._values.calls.callee(call)
         if isinstance(target, ast.ClassDef):
-            target = self._values.method(target, "__init__")
+            target = self._values.classes.method(target, "__init__")
         return target if isinstance(target, FUNCTIONS) else None
 
     def _can_follow(self, function: Function, frame: _Frame) -> bool:
@@ -318,7 +318,7 @@ class FlowBuilder:
                 continue
             probe = ast.Call(func=argument, args=[], keywords=[])
             ast.copy_location(probe, argument)
-            function = self._values.target(argument)
+            function = self._values.calls.target(argument)
             if isinstance(function, FUNCTIONS) and function in self._eventful and self._can_follow(function, frame):
                 frontier = self._follow(function, probe, frame, frontier)
         return frontier
@@ -366,7 +366,7 @@ class FlowBuilder:
         inner = _Frame(function, (*frame.calls, call), parent=frame)
         parameters = [each.arg for each in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
         for parameter in parameters:
-            argument = home.values.argument_for(function, call, parameter)
+            argument = home.values.calls.argument_for(function, call, parameter)
             if argument is not None:
                 inner.arguments[parameter] = self._translated(home.values.subject(argument), frame)
         self._called_from = called_from or call
@@ -383,11 +383,11 @@ class FlowBuilder:
         if self._tree.class_of(function) is not None and parameters and isinstance(call.func, ast.Attribute):
             inner.arguments[parameters[0]] = self._translated(self._values.subject(call.func.value), frame)
         for parameter in parameters:
-            argument = self._values.argument_for(function, call, parameter)
+            argument = self._values.calls.argument_for(function, call, parameter)
             if argument is None:
                 continue
             inner.arguments.setdefault(parameter, self._translated(self._values.subject(argument), frame))
-            target = self._values.target(argument) if isinstance(argument, (ast.Name, ast.Attribute)) else None
+            target = self._values.calls.target(argument) if isinstance(argument, (ast.Name, ast.Attribute)) else None
             if isinstance(target, FUNCTIONS):
                 inner.functions[parameter] = target
 
@@ -414,7 +414,7 @@ class FlowBuilder:
     def _wrapper(self, decorator: ast.expr) -> tuple[Function, str] | None:
         """A decorator of this file: the function it puts in place, and the name it calls the original by."""
         func = decorator.func if isinstance(decorator, ast.Call) else decorator
-        outer = self._values.target(func) if isinstance(func, (ast.Name, ast.Attribute)) else None
+        outer = self._values.calls.target(func) if isinstance(func, (ast.Name, ast.Attribute)) else None
         if not isinstance(outer, FUNCTIONS):
             return None
         inner = [each for each in outer.body if isinstance(each, FUNCTIONS)]
@@ -505,7 +505,7 @@ def flows_of(unit: Unit) -> list[Flow]:
 
     build(None)
     roots = [each for each in unit.tree.all(*FUNCTIONS) if each in unit.eventful]
-    for function in (each for each in roots if not unit.values.call_sites(each)):
+    for function in (each for each in roots if not unit.values.calls.sites(each)):
         if function not in followed:
             build(function)
     for function in roots:

@@ -37,11 +37,12 @@ from detectors._engine.retrieval import Retrieval
 from detectors._engine.schedules import Schedules
 from detectors._engine.secrets import Secret, digested, may_be_key, redacted, secret_named, secrets_in
 from detectors._engine.splits import Splits
+from detectors._engine.subjects import last_name
 from detectors._engine.tensors import Tensors
 from detectors._engine.tree import FUNCTIONS, Function, Loop
 from detectors._engine.unit import Unit
 from detectors._engine.updates import Update, updates_of
-from detectors._engine.values import Values, last_name
+from detectors._engine.values import Values
 
 if TYPE_CHECKING:
     from detectors._engine.catalogue import Detector

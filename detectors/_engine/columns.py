@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from enum import Enum
 
 from detectors._engine.activations import Activations
+from detectors._engine.bindings import Binding, Bound
 from detectors._engine.libraries import Kind
-from detectors._engine.names import Binding, Bound, Names
+from detectors._engine.names import Names
 from detectors._engine.splits import By, Splits
 from detectors._engine.tree import FUNCTIONS, Function
 from detectors._engine.values import Value, Values
@@ -111,8 +112,8 @@ class Columns:
 
     def _given(self, function: Function, name: str, calls: Calls, index: tuple[int, ...]) -> Column:
         if calls:
-            return self._of(self._values.argument_for(function, calls[-1], name), calls[:-1], index)
-        found = {self._of(each, (), index) for each in self._values.given_for(function, name)}
+            return self._of(self._values.calls.argument_for(function, calls[-1], name), calls[:-1], index)
+        found = {self._of(each, (), index) for each in self._values.calls.given_for(function, name)}
         return found.pop() if len(found) == 1 else Column.UNKNOWN
 
     def _item(self, iterable: ast.expr, index: tuple[int, ...]) -> Column:
@@ -195,7 +196,7 @@ class Columns:
         return self._of_called(call, calls, ())
 
     def _of_called(self, call: ast.Call, calls: Calls, index: tuple[int, ...]) -> Column:
-        callee = self._values.callee(call)
+        callee = self._values.calls.callee(call)
         if isinstance(callee, FUNCTIONS):
             return self._returned(callee, call, calls, index)
         if callee is not None:
@@ -206,8 +207,8 @@ class Columns:
     def _of_module(self, value: Value, call: ast.Call, calls: Calls, index: tuple[int, ...]) -> Column:
         origin = value.origin or ""
         if origin.startswith("<local>."):
-            owner = self._values.class_named(origin.removeprefix("<local>."))
-            forward = self._values.method(owner, "forward") if owner is not None else None
+            owner = self._values.classes.named(origin.removeprefix("<local>."))
+            forward = self._values.classes.method(owner, "forward") if owner is not None else None
             return self._returned(forward, call, calls, index) if forward is not None else Column.UNKNOWN
         if not origin.startswith("torch.nn.") or index or value.call is None:
             return Column.UNKNOWN
@@ -233,7 +234,7 @@ class Columns:
     def _returned(self, function: Function, call: ast.Call, calls: Calls, index: tuple[int, ...]) -> Column:
         if call in calls or len(calls) > 3:
             return Column.UNKNOWN
-        found = {self._of(each.value, (*calls, call), index) for each in self._values.returns(function)}
+        found = {self._of(each.value, (*calls, call), index) for each in self._values.calls.returns(function)}
         return found.pop() if len(found) == 1 else Column.UNKNOWN
 
 

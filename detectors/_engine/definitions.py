@@ -2,7 +2,8 @@
 
 import ast
 
-from detectors._engine.names import Binding, Bound, Names
+from detectors._engine.bindings import Binding, Bound
+from detectors._engine.names import Names
 from detectors._engine.tree import FUNCTIONS
 from detectors._engine.values import Values
 
@@ -36,7 +37,7 @@ class Definitions:
             return self._value(bindings[0]) if len(bindings) == 1 else None
         if isinstance(node, ast.Attribute):
             owner = self._values.class_held_by(node.value)
-            bindings = tuple(self._values.attribute_bindings(owner, node.attr)) if owner is not None else ()
+            bindings = tuple(self._values.classes.attribute_bindings(owner, node.attr)) if owner is not None else ()
             return self._value(bindings[0]) if len(bindings) == 1 else None
         return None
 
@@ -44,6 +45,6 @@ class Definitions:
         if binding.how is Bound.ASSIGNMENT:
             return binding.value
         if binding.how is Bound.PARAMETER and isinstance(binding.scope, FUNCTIONS):
-            given = list(self._values.given_for(binding.scope, binding.name))
+            given = list(self._values.calls.given_for(binding.scope, binding.name))
             return given[0] if len(given) == 1 else None
         return None

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from detectors._engine.names import Bound, Names
+from detectors._engine.bindings import Bound
+from detectors._engine.names import Names
+from detectors._engine.subjects import last_name
 from detectors._engine.tree import FUNCTIONS, Function, Tree
-from detectors._engine.values import Values, last_name
+from detectors._engine.values import Values
 
 _APPS = re.compile(
     r"(fastapi\.(\w+\.)*(FastAPI|APIRouter)|flask\.(\w+\.)*(Flask|Blueprint)|quart\.(Quart|Blueprint)|sanic\.(Sanic|Blueprint)"
@@ -92,9 +94,9 @@ class Endpoints:
                 continue
             found[function] = endpoint
             for call in calls.get(function, ()):
-                target = self._values.callee(call)
+                target = self._values.calls.callee(call)
                 if isinstance(target, ast.ClassDef):
-                    target = self._values.method(target, "__init__")
+                    target = self._values.classes.method(target, "__init__")
                 if isinstance(target, FUNCTIONS) and target not in found:
                     rest.append((target, endpoint))
         return found
@@ -257,7 +259,7 @@ class Endpoints:
             origin = self._names.origin(decorator.func if isinstance(decorator, ast.Call) else decorator)
             if origin == "ray.serve.deployment":
                 return "Ray Serve", frozenset({"__call__"}), decorator
-        for base in self._values.bases(owner) if owner.bases else ():
+        for base in self._values.classes.bases(owner) if owner.bases else ():
             for pattern, framework, methods in _CLASSES:
                 if pattern.match(base):
                     return framework, methods, owner
@@ -271,7 +273,7 @@ class Endpoints:
             return
         for call in self._tree.all(ast.Call):
             callback = self._callback(call)
-            target = self._values.target(callback) if isinstance(callback, (ast.Name, ast.Attribute)) else None
+            target = self._values.calls.target(callback) if isinstance(callback, (ast.Name, ast.Attribute)) else None
             if isinstance(target, FUNCTIONS):
                 yield Endpoint(target, "gradio" if "gradio" in self._packages else "web", call)
 
@@ -297,15 +299,14 @@ class Endpoints:
 
     def _named(self) -> Iterator[Endpoint]:
         """Functions a platform finds by name: Lambda's `handler(event, context)`, SageMaker's `predict_fn`."""
+        defined = self._names.bindings.all_in(self._tree.module)
         for function in self._tree.module.body:
             if not isinstance(function, FUNCTIONS):
                 continue
             names = [each.arg for each in function.args.args]
             if names == ["event", "context"] and "handler" in function.name:
                 yield Endpoint(function, "AWS Lambda", function)
-            elif function.name in ("predict_fn", "transform_fn", "input_fn") and "model_fn" in self._names.all_bindings(
-                self._tree.module
-            ):
+            elif function.name in ("predict_fn", "transform_fn", "input_fn") and "model_fn" in defined:
                 yield Endpoint(function, "SageMaker", function)
 
 

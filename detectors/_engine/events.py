@@ -12,8 +12,9 @@ from enum import Enum
 
 from detectors._engine.libraries import Kind
 from detectors._engine.names import Names
+from detectors._engine.subjects import last_name
 from detectors._engine.tree import FUNCTIONS, Tree
-from detectors._engine.values import Values, last_name
+from detectors._engine.values import Values
 
 
 class Act(Enum):
@@ -64,97 +65,18 @@ class Action:
 CLIPS = frozenset({"clip_grad_norm_", "clip_grad_norm", "clip_grad_value_", "clip_gradients", "clip_grad_norms"})
 _CLIPPING = re.compile(r"(^|_)clip_grad(ient)?s?(_|$)")
 _NOT_FORWARD = frozenset(
-    [
-        "parameters",
-        "named_parameters",
-        "buffers",
-        "named_buffers",
-        "modules",
-        "named_modules",
-        "children",
-        "named_children",
-        "state_dict",
-        "load_state_dict",
-        "train",
-        "eval",
-        "to",
-        "cuda",
-        "cpu",
-        "half",
-        "float",
-        "double",
-        "bfloat16",
-        "zero_grad",
-        "apply",
-        "requires_grad_",
-        "type",
-        "register_buffer",
-        "register_parameter",
-        "register_forward_hook",
-        "register_full_backward_hook",
-        "add_module",
-        "no_sync",
-        "share_memory",
-        "save_pretrained",
-        "from_pretrained",
-        "push_to_hub",
-        "print_trainable_parameters",
-        "gradient_checkpointing_enable",
-        "gradient_checkpointing_disable",
-        "resize_token_embeddings",
-        "get_input_embeddings",
-        "get_output_embeddings",
-        "tie_weights",
-        "append",
-        "extend",
-        "insert",
-        "pop",
-        "items",
-        "keys",
-        "values",
-        "get",
-        "update",
-        "add",
-        "remove",
-        "copy",
-        "save",
-        "load",
-        "compile",
-        "fit",
-        "train_model",
-        "size",
-        "dim",
-        "init_weights",
-        "reset_parameters",
-        "reset",
-        "init_hidden",
-        "init_state",
-        "initHidden",
-        "set_epoch",
-        "log",
-        "info",
-        "step",
-        "backward",
-        "join",
-        "split",
-        "format",
-        "startswith",
-        "endswith",
-        "lower",
-        "unsqueeze",
-        "enable_input_require_grads",
-        "merge_and_unload",
-        "set_adapter",
-        "close",
-        "summary",
-        "num_parameters",
-        "freeze",
-        "unfreeze",
-        "clip_grad_norm_",
-        "state_dict_for_save",
-        "configure_optimizers",
-        "set_input_embeddings",
-    ]
+    """
+    parameters named_parameters buffers named_buffers modules named_modules children named_children state_dict
+    load_state_dict train eval to cuda cpu half float double bfloat16 zero_grad apply requires_grad_ type
+    register_buffer register_parameter register_forward_hook register_full_backward_hook add_module no_sync
+    share_memory save_pretrained from_pretrained push_to_hub print_trainable_parameters
+    gradient_checkpointing_enable gradient_checkpointing_disable resize_token_embeddings get_input_embeddings
+    get_output_embeddings tie_weights append extend insert pop items keys values get update add remove copy save
+    load compile fit train_model size dim init_weights reset_parameters reset init_hidden init_state initHidden
+    set_epoch log info step backward join split format startswith endswith lower unsqueeze
+    enable_input_require_grads merge_and_unload set_adapter close summary num_parameters freeze unfreeze
+    clip_grad_norm_ state_dict_for_save configure_optimizers set_input_embeddings
+    """.split()
 )
 _RUNS_MODEL = frozenset(
     ["forward", "generate", "predict", "encode", "decode", "sample", "infer", "inference", "compute_loss", "loss"]
@@ -195,7 +117,7 @@ class Actions:
             if func.attr in CLIPS:
                 yield Action(Act.CLIP, call.args[0] if call.args else None)
                 return
-        if "zero_grad" in last_name(func) and self._values.callee(call) is None:
+        if "zero_grad" in last_name(func) and self._values.calls.callee(call) is None:
             yield Action(Act.ZERO_GRAD, None)
             return
         origin = self._names.origin(func)
@@ -211,7 +133,7 @@ class Actions:
     def _is_clipping(self, func: ast.expr, origin: str | None) -> bool:
         """Clipping by a library's function, or by a helper out of sight that says so by its name."""
         name = (origin or "").rpartition(".")[2] or last_name(func)
-        return name in CLIPS or (bool(_CLIPPING.search(name)) and self._values.target(func) is None)
+        return name in CLIPS or (bool(_CLIPPING.search(name)) and self._values.calls.target(func) is None)
 
     # -- one method a spelling ----------------------------------------------------------------------------
 
@@ -220,7 +142,7 @@ class Actions:
         through = owner in (Kind.ACCELERATOR, Kind.ENGINE) or func.attr == "manual_backward"
         if not through and call.args and owner in (Kind.MODEL, Kind.OPTIMIZER):
             through = True  # deepspeed's `engine.backward(loss)` under the name of a model
-        if owner is Kind.CRITERION or isinstance(self._values.callee(call), FUNCTIONS):
+        if owner is Kind.CRITERION or isinstance(self._values.calls.callee(call), FUNCTIONS):
             return
         yield Action(Act.BACKWARD, call.args[0] if through and call.args else func.value)
 
@@ -234,7 +156,7 @@ class Actions:
                 yield Action(Act.SCALER_STEP, func.value)
                 if call.args:
                     yield Action(Act.STEP, call.args[0])
-            case Kind.MODEL if not call.args and not call.keywords and self._values.callee(call) is None:
+            case Kind.MODEL if not call.args and not call.keywords and self._values.calls.callee(call) is None:
                 yield Action(Act.STEP, func.value)  # deepspeed's `engine.step()`
 
     def _zero_grad(self, call: ast.Call, func: ast.Attribute) -> Iterator[Action]:
@@ -252,7 +174,7 @@ class Actions:
             yield Action(Act.SCALER_UPDATE, func.value)
 
     def _train(self, call: ast.Call, func: ast.Attribute) -> Iterator[Action]:
-        if len(call.args) + len(call.keywords) > 1 or self._values.callee(call) is not None:
+        if len(call.args) + len(call.keywords) > 1 or self._values.calls.callee(call) is not None:
             return
         mode = call.args[0] if call.args else call.keywords[0].value if call.keywords else None
         if mode is None:
@@ -263,7 +185,7 @@ class Actions:
             yield Action(Act.SOME_MODE, func.value)
 
     def _eval(self, call: ast.Call, func: ast.Attribute) -> Iterator[Action]:
-        if not call.args and not call.keywords and self._values.callee(call) is None:
+        if not call.args and not call.keywords and self._values.calls.callee(call) is None:
             yield Action(Act.EVAL_MODE, func.value)
 
     def _set_epoch(self, call: ast.Call, func: ast.Attribute) -> Iterator[Action]:
@@ -281,13 +203,13 @@ class Actions:
         if _VERB.match(last_name(func)) and not self._values.is_strong(func):
             return False
         if isinstance(func, ast.Name):
-            if func.id == "self" or self._values.callee(call) is not None:
+            if func.id == "self" or self._values.calls.callee(call) is not None:
                 return func.id == "self"
             return self._values.kind(func) is Kind.MODEL
         if not isinstance(func, ast.Attribute):
             return isinstance(func, ast.Subscript) and self._values.kind(func) is Kind.MODEL
         if self._values.kind(func) is Kind.MODEL:
-            return not isinstance(self._values.callee(call), FUNCTIONS)
+            return not isinstance(self._values.calls.callee(call), FUNCTIONS)
         if func.attr in _NOT_FORWARD or self._values.kind(func.value) is not Kind.MODEL:
             return False
         is_self = isinstance(func.value, ast.Name) and func.value.id == "self"

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from detectors._engine.bindings import Bound
 from detectors._engine.definitions import Definitions
 from detectors._engine.libraries import Kind
-from detectors._engine.names import Bound, Names
+from detectors._engine.names import Names
 from detectors._engine.tree import Tree
 from detectors._engine.values import Values
 
@@ -196,8 +197,8 @@ class Finetuning:
     def _trainer(self, call: ast.Call) -> Iterator[Trainer]:
         origin = self._names.origin(call.func) or ""
         if origin.startswith("<local>."):
-            owner = self._values.class_named(origin.removeprefix("<local>."))
-            bases = self._values.bases(owner) if owner is not None and owner.bases else []
+            owner = self._values.classes.named(origin.removeprefix("<local>."))
+            bases = self._values.classes.bases(owner) if owner is not None and owner.bases else []
             origin = next((each for each in bases if _TRAINERS.match(each)), "")
         if _TRAINERS.match(origin):
             given = next((each.value for each in call.keywords if each.arg == "args"), None)
@@ -303,7 +304,7 @@ class Finetuning:
             if isinstance(call.func, ast.Attribute) and call.func.attr == "map" and call.args:
                 batched = next((each.value for each in call.keywords if each.arg == "batched"), None)
                 is_batched = isinstance(batched, ast.Constant) and batched.value is True
-                if is_batched and self._values.target(call.args[0]) is function:
+                if is_batched and self._values.calls.target(call.args[0]) is function:
                     return True
         return False
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from detectors._engine.events import Act, Region
+from detectors._engine.subjects import Subject
 from detectors._engine.tree import Function, Loop
-from detectors._engine.values import Subject
 
 _STATES = 24_000
 

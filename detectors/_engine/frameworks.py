@@ -16,7 +16,7 @@ def owning_framework(tree: Tree, values: Values, node: ast.AST) -> str:
     """The framework's class that the class around the node derives from, "" where the file drives its own loop."""
     owner = tree.enclosing(node, ast.ClassDef)
     while owner is not None:
-        for origin in values.bases(owner):
+        for origin in values.classes.bases(owner):
             if _OWNERS.search(origin):
                 return origin.rpartition(".")[2]
         owner = tree.enclosing(owner, ast.ClassDef)

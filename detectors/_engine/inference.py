@@ -9,8 +9,9 @@ from functools import cached_property
 from detectors._engine.libraries import Kind, kind_suggested_by
 from detectors._engine.llm_calls import LlmCalls
 from detectors._engine.names import Names
+from detectors._engine.subjects import last_name
 from detectors._engine.tree import Tree
-from detectors._engine.values import Values, last_name
+from detectors._engine.values import Values
 
 _LOADS = re.compile(
     r"("
@@ -113,7 +114,7 @@ class Inference:
             certain = self._is_model(func.value)
             if certain or (func.attr in _RUNS and self._may_be_model(func.value)):
                 yield Run(call, func.value, certain, False)
-        elif (call.args or call.keywords) and self._is_model(func) and self._values.callee(call) is None:
+        elif (call.args or call.keywords) and self._is_model(func) and self._values.calls.callee(call) is None:
             yield Run(call, func, True, False)
 
     def _is_model(self, node: ast.expr) -> bool:

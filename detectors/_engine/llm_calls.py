@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from detectors._engine.names import Bound, Names
+from detectors._engine.bindings import Bound
+from detectors._engine.names import Names
 from detectors._engine.tree import FUNCTIONS, Tree
 from detectors._engine.values import Value, Values
 
@@ -217,9 +218,9 @@ class LlmCalls:
             if isinstance(each, ast.Call):
                 if each in self.by_node:
                     return self.by_node[each]
-                target = self._values.callee(each)
+                target = self._values.calls.callee(each)
                 if isinstance(target, FUNCTIONS):
-                    for statement in self._values.returns(target):
+                    for statement in self._values.calls.returns(target):
                         found = self.output_in(statement.value, depth + 1) if statement.value is not None else None
                         if found is not None:
                             return found

@@ -10,8 +10,9 @@ from detectors._engine.libraries import Kind, kind_made_by
 from detectors._engine.loops import TrainingStep
 from detectors._engine.names import Names
 from detectors._engine.splits import Part, part_named
+from detectors._engine.subjects import last_name
 from detectors._engine.tree import FUNCTIONS, Tree
-from detectors._engine.values import Value, Values, last_name
+from detectors._engine.values import Value, Values
 
 
 class Style(Enum):
@@ -111,7 +112,7 @@ class Loaders:
     def _style(self, value: Value) -> Style:
         origin = value.origin or ""
         if origin.startswith("<local>."):
-            owner = self._values.class_named(origin.removeprefix("<local>."))
+            owner = self._values.classes.named(origin.removeprefix("<local>."))
             return self._style_of_class(owner) if owner is not None else Style.UNKNOWN
         if _ITERABLE.search(origin):
             return Style.ITERABLE
@@ -122,8 +123,10 @@ class Loaders:
         return Style.MAP if rows and origin.endswith(("Dataset", "DataSet")) else Style.UNKNOWN
 
     def _style_of_class(self, owner: ast.ClassDef) -> Style:
-        bases = self._values.bases(owner)
-        methods = {each.name for one in self._values.lineage(owner) for each in one.body if isinstance(each, FUNCTIONS)}
+        bases = self._values.classes.bases(owner)
+        methods = {
+            each.name for one in self._values.classes.lineage(owner) for each in one.body if isinstance(each, FUNCTIONS)
+        }
         if any(_ITERABLE.search(each) for each in (*bases, owner.name)) or "__iter__" in methods:
             return Style.ITERABLE
         return Style.MAP if "__getitem__" in methods else Style.UNKNOWN

@@ -2,10 +2,12 @@
 
 import ast
 
+from detectors._engine.bindings import Binding, Bound
 from detectors._engine.events import Actions
-from detectors._engine.names import Binding, Bound, Names
+from detectors._engine.names import Names
+from detectors._engine.subjects import last_name
 from detectors._engine.tree import FUNCTIONS, Tree
-from detectors._engine.values import Values, last_name
+from detectors._engine.values import Values
 
 _DEPTH = 10
 _SCALING = frozenset(
@@ -84,9 +86,9 @@ class Losses:
                 return func.attr != "mean" and self.may_be_scaled(func.value, depth + 1, seen)
         if any(each.arg == "reduction" for each in call.keywords) or any(each.arg is None for each in call.keywords):
             return not self._runs_model(call)
-        function = self._values.callee(call)
+        function = self._values.calls.callee(call)
         if isinstance(function, FUNCTIONS):
-            returned = [each.value for each in self._values.returns(function) if each.value is not None]
+            returned = [each.value for each in self._values.calls.returns(function) if each.value is not None]
             return not returned or any(self._returned_may_scale(each, depth, seen) for each in returned)
         if self._runs_model(call):
             return False

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from detectors._engine.mend import Source
-from detectors._engine.values import last_name
+from detectors._engine.subjects import last_name
 
 _SAME_SPEC = re.compile(r"[+ ]?#?0?\d*(\.\d+)?[feEgGdxXo]$|0?\d*d$|\.\d+s$")
 """Format specifications that mean the same after a `%`."""

@@ -8,7 +8,8 @@ import ast
 from collections.abc import Iterator
 from functools import cached_property
 
-from detectors._engine.names import Bound, Names
+from detectors._engine.bindings import Bound
+from detectors._engine.names import Names
 from detectors._engine.tree import FUNCTIONS, Function, Tree
 from detectors._engine.values import Values
 
@@ -59,7 +60,7 @@ class Modules:
     def _find_is_module_class(self, owner: ast.ClassDef) -> bool:
         if self.has_module_base(owner):
             return True
-        is_open = any(not origin.startswith("builtins.") for origin in self._values.bases(owner))
+        is_open = any(not origin.startswith("builtins.") for origin in self._values.classes.bases(owner))
         return is_open and self._is_built_like_one(owner)
 
     def has_module_base(self, owner: ast.ClassDef) -> bool:
@@ -67,7 +68,7 @@ class Modules:
         return any(
             (origin.startswith(_BASES) and origin.rpartition(".")[2] not in _NOT_MODULES)
             or (origin.startswith("transformers.") and origin.endswith("PreTrainedModel"))
-            for origin in self._values.bases(owner)
+            for origin in self._values.classes.bases(owner)
         )
 
     def _is_built_like_one(self, owner: ast.ClassDef) -> bool:
@@ -79,8 +80,8 @@ class Modules:
         )
         return calls_super and any(
             isinstance(binding.value, ast.Call) and self._is_module(self._names.origin(binding.value.func) or "")
-            for each in self._values.lineage(owner)
-            for binding in self._values.all_attribute_bindings(each)
+            for each in self._values.classes.lineage(owner)
+            for binding in self._values.classes.all_attribute_bindings(each)
         )
 
     def around(self, node: ast.AST) -> tuple[ast.ClassDef, Function] | None:
@@ -99,7 +100,7 @@ class Modules:
     def methods(self, owner: ast.ClassDef) -> dict[str, Function]:
         """The methods of the class and of its bases in this file, by name."""
         found: dict[str, Function] = {}
-        for each in self._values.lineage(owner):
+        for each in self._values.classes.lineage(owner):
             for statement in each.body:
                 if isinstance(statement, FUNCTIONS):
                     found.setdefault(statement.name, statement)
@@ -109,7 +110,7 @@ class Modules:
         """Every `self.x` in the class and its bases in this file, with its method."""
         if owner not in self._mentions:
             self._mentions[owner] = [
-                found for each in self._values.lineage(owner) for found in self._mentioned_in(each)
+                found for each in self._values.classes.lineage(owner) for found in self._mentioned_in(each)
             ]
         return self._mentions[owner]
 
@@ -153,7 +154,7 @@ class Modules:
             return True
         return any(
             isinstance(call, ast.Call) and _last(call.func) == "setattr"
-            for each in self._values.lineage(owner)
+            for each in self._values.classes.lineage(owner)
             for call in self._tree.below(each)
         )
 
@@ -166,7 +167,7 @@ class Modules:
 
     def _is_module(self, origin: str) -> bool:
         if origin.startswith("<local>."):
-            owner = self._values.class_named(origin.removeprefix("<local>."))
+            owner = self._values.classes.named(origin.removeprefix("<local>."))
             return owner is not None and self.is_module_class(owner)
         return self._is_torch_layer(origin)
 
@@ -194,13 +195,13 @@ class Modules:
     def _origin_has_parameters(self, origin: str, depth: int) -> bool:
         if not origin.startswith("<local>."):
             return origin.startswith("torch.nn.") and origin.rpartition(".")[2] in _WITH_PARAMETERS
-        owner = self._values.class_named(origin.removeprefix("<local>."))
+        owner = self._values.classes.named(origin.removeprefix("<local>."))
         if owner is None or depth > 4 or not self.is_module_class(owner):
             return False
         if owner not in self._parametric:
             self._parametric[owner] = False
             origins = {self._names.origin(call.func) or "" for call in _calls_in(owner, self._values)}
-            origins |= set(self._values.bases(owner))
+            origins |= set(self._values.classes.bases(owner))
             self._parametric[owner] = any(self._origin_has_parameters(each, depth + 1) for each in origins)
         return self._parametric[owner]
 
@@ -211,7 +212,7 @@ class Modules:
         rest: list[str] = []
         module = origin
         while module:
-            name = self._names.imported_as(module, None)
+            name = self._names.bindings.imported_as(module, None)
             if name is not None and self._still_means(name, node):
                 return ".".join([name, *rest])
             module, _, last = module.rpartition(".")
@@ -219,12 +220,12 @@ class Modules:
         return ""
 
     def _still_means(self, name: str, node: ast.AST) -> bool:
-        bindings = self._names.bindings(name, self._tree.scope(node))
+        bindings = self._names.bindings.of(name, self._tree.scope(node))
         return bool(bindings) and all(each.how is Bound.IMPORT for each in bindings)
 
 
 def _calls_in(owner: ast.ClassDef, values: Values) -> Iterator[ast.Call]:
-    for each in values.lineage(owner):
+    for each in values.classes.lineage(owner):
         for node in ast.walk(each):
             if isinstance(node, ast.Call):
                 yield node

@@ -15,8 +15,9 @@ from detectors._engine.events import Act, Region
 from detectors._engine.flow import Event, Flow
 from detectors._engine.libraries import Kind
 from detectors._engine.names import Names
+from detectors._engine.subjects import Subject, last_name
 from detectors._engine.tree import FUNCTIONS, Function, Loop, Tree
-from detectors._engine.values import Subject, Value, Values, last_name
+from detectors._engine.values import Value, Values
 
 EVALUATION = re.compile(
     r"(^|_)(eval|evaluate|evaluation|evaluator|valid|validate|validation|val|test|testing|infer|inference|predict|prediction"
@@ -179,7 +180,7 @@ class Passes:
     def _value_depends(self, value: Value) -> bool | None:
         origin = value.origin or ""
         if origin.startswith("<local>."):
-            owner = self._values.class_named(origin.removeprefix("<local>."))
+            owner = self._values.classes.named(origin.removeprefix("<local>."))
             return self.class_depends(owner) if owner is not None else None
         if origin.endswith((".from_pretrained", "pipeline")):
             return False
@@ -191,9 +192,9 @@ class Passes:
 
     def class_depends(self, owner: ast.ClassDef) -> bool | None:
         """The same for a class of this file, from the layers its methods make and the functions they call."""
-        if any(each == "?" or not each.startswith(_KNOWN_BASES) for each in self._values.bases(owner)):
+        if any(each == "?" or not each.startswith(_KNOWN_BASES) for each in self._values.classes.bases(owner)):
             return None
-        nodes = [node for each in self._values.lineage(owner) for node in self._tree.below(each)]
+        nodes = [node for each in self._values.classes.lineage(owner) for node in self._tree.below(each)]
         return self._layers_depend(nodes)
 
     def _layers_depend(self, nodes: Iterator[ast.AST] | list[ast.AST]) -> bool | None:
@@ -205,8 +206,8 @@ class Passes:
                 continue
             origin = self._names.origin(node.func) or ""
             if origin.startswith("<local>."):
-                owner = self._values.class_named(origin.removeprefix("<local>."))
-                is_model = owner is not None and self._values.kind_of_class(owner) is Kind.MODEL
+                owner = self._values.classes.named(origin.removeprefix("<local>."))
+                is_model = owner is not None and self._values.classes.kind(owner) is Kind.MODEL
                 depends = self.class_depends(owner) if is_model and owner is not None else False
             elif origin.startswith("torch.nn."):
                 depends = _layer_depends(origin) or _has_dropout(node)

@@ -7,7 +7,8 @@ from detectors._engine.events import Act
 from detectors._engine.flow import Event
 from detectors._engine.libraries import Kind
 from detectors._engine.names import Names
-from detectors._engine.values import Subject, Values, last_name
+from detectors._engine.subjects import Subject, last_name
+from detectors._engine.values import Values
 
 _HALF = frozenset({"torch.float16", "torch.half"})
 _SCALERS = ("torch.cuda.amp.GradScaler", "torch.amp.GradScaler")

@@ -14,8 +14,9 @@ from functools import cached_property
 from detectors._engine.names import Names
 from detectors._engine.provenance import Provenance, Step
 from detectors._engine.splits import Part, Split, Splits, part_named
+from detectors._engine.subjects import Subject, last_name
 from detectors._engine.tree import Tree
-from detectors._engine.values import Subject, Values, last_name
+from detectors._engine.values import Values
 
 
 class Learns(Enum):

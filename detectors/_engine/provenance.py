@@ -10,7 +10,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from detectors._engine.names import Binding, Bound, Names
+from detectors._engine.bindings import Binding, Bound
+from detectors._engine.names import Names
 from detectors._engine.tree import FUNCTIONS, Scope, Tree
 from detectors._engine.values import Values
 
@@ -184,11 +185,11 @@ class Provenance:
         if not isinstance(scope, FUNCTIONS):
             return
         if calls:
-            argument = self._values.argument_for(scope, calls[-1], binding.name)
+            argument = self._values.calls.argument_for(scope, calls[-1], binding.name)
             if argument is not None:
                 yield argument, calls[:-1]
             return
-        for given in self._values.given_for(scope, binding.name):
+        for given in self._values.calls.given_for(scope, binding.name):
             if given is not None:
                 yield given, ()
 
@@ -220,7 +221,7 @@ class Provenance:
         if owner is None:
             yield node.value, calls
             return
-        for binding in self._values.attribute_bindings(owner, node.attr):
+        for binding in self._values.classes.attribute_bindings(owner, node.attr):
             if binding.value is None:
                 continue
             if binding.how is Bound.PART:
@@ -233,11 +234,11 @@ class Provenance:
 
     def _made_from_call(self, call: ast.Call, index: tuple[int, ...], calls: Calls) -> Iterator[Place]:
         """What the call's result (its element at `index`) is made from; the call itself where that is out of sight."""
-        callee = self._values.callee(call)
+        callee = self._values.calls.callee(call)
         if isinstance(callee, FUNCTIONS):
             if len(calls) >= _DEPTH or call in calls:
                 return
-            for statement in self._values.returns(callee):
+            for statement in self._values.calls.returns(callee):
                 if statement.value is not None and index:
                     yield from self._part(statement.value, index, (*calls, call))
                 elif statement.value is not None:
@@ -258,8 +259,8 @@ class Provenance:
 
     def _held_by_instance(self, owner: ast.ClassDef, call: ast.Call, calls: Calls) -> Iterator[Place]:
         """What a new object of a class of this file keeps: the attributes its `__init__` sets."""
-        made = self._values.method(owner, "__init__")
-        for binding in self._values.all_attribute_bindings(owner) if made is not None else ():
+        made = self._values.classes.method(owner, "__init__")
+        for binding in self._values.classes.all_attribute_bindings(owner) if made is not None else ():
             if binding.value is not None and self._tree.function(binding.node) is made:
                 if binding.how is Bound.PART:
                     yield from self._part(binding.value, binding.index, (*calls, call))
@@ -324,7 +325,7 @@ class Provenance:
             if owner is not None:
                 self._writes[owner, base.attr].append(Write(statement, values))
         elif isinstance(base, ast.Name) and base.id not in ("self", "cls"):
-            bindings = self._names.bindings(base.id, self._tree.scope(base))
+            bindings = self._names.bindings.of(base.id, self._tree.scope(base))
             scope = bindings[0].scope if bindings else self._tree.module
             self._writes[scope, base.id].append(Write(statement, values))
 

@@ -7,8 +7,9 @@ from functools import cached_property
 
 from detectors._engine.libraries import DATA_PARALLEL
 from detectors._engine.names import Names
+from detectors._engine.subjects import last_name
 from detectors._engine.tree import FUNCTIONS, Tree
-from detectors._engine.values import Value, Values, last_name
+from detectors._engine.values import Value, Values
 
 COLLECTIVES = frozenset(
     [
@@ -134,7 +135,7 @@ class Ranks:
             return False
         if any(_MAIN.search(ast.unparse(each)) or "rank" in ast.unparse(each) for each in function.decorator_list):
             return True
-        sites = self._values.call_sites(function)
+        sites = self._values.calls.sites(function)
         return bool(sites) and depth > 0 and all(self.is_guarded(each, depth - 1) for each in sites)
 
     def is_rank_zero_only(self, test: ast.expr, holds: bool) -> bool:

@@ -11,8 +11,9 @@ from enum import Enum
 from functools import cached_property
 
 from detectors._engine.names import Names
+from detectors._engine.subjects import last_name
 from detectors._engine.tree import Tree
-from detectors._engine.values import Values, last_name
+from detectors._engine.values import Values
 
 
 class Length(Enum):

@@ -8,8 +8,9 @@ from enum import Enum
 from detectors._engine.definitions import Definitions
 from detectors._engine.libraries import Kind
 from detectors._engine.names import Names
+from detectors._engine.subjects import last_name
 from detectors._engine.tree import Loop
-from detectors._engine.values import Values, last_name
+from detectors._engine.values import Values
 
 
 class Unit(Enum):

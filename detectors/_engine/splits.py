@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
-from detectors._engine.names import Binding, Names
+from detectors._engine.bindings import Binding
+from detectors._engine.names import Names
 from detectors._engine.provenance import Provenance, root_of
+from detectors._engine.subjects import last_name
 from detectors._engine.tree import Tree
-from detectors._engine.values import Values, last_name
+from detectors._engine.values import Values
 
 
 class Part(Enum):

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import cached_property
 
+from detectors._engine.bindings import Binding, Bound
 from detectors._engine.events import Act, Actions, Region
 from detectors._engine.libraries import Kind, kind_made_by
-from detectors._engine.names import Binding, Bound, Names
+from detectors._engine.names import Names
+from detectors._engine.subjects import Subject, last_name
 from detectors._engine.tree import FUNCTIONS, Function, Tree
-from detectors._engine.values import Subject, Values, last_name
+from detectors._engine.values import Values
 
 
 class Graph(Enum):
@@ -26,171 +28,37 @@ class Graph(Enum):
 
 _DEPTH = 14
 DETACHERS = frozenset(
-    [
-        "item",
-        "detach",
-        "detach_",
-        "tolist",
-        "numpy",
-        "size",
-        "dim",
-        "numel",
-        "argmax",
-        "argmin",
-        "argsort",
-        "long",
-        "int",
-        "bool",
-        "eq",
-        "ne",
-        "gt",
-        "lt",
-        "ge",
-        "le",
-        "nelement",
-        "count_nonzero",
-        "isnan",
-        "isinf",
-        "format",
-        "tobytes",
-        "get_device",
-        "any",
-        "all",
-    ]
+    """
+    item detach detach_ tolist numpy size dim numel argmax argmin argsort long int bool eq ne gt lt ge le nelement
+    count_nonzero isnan isinf format tobytes get_device any all
+    """.split()
 )
 """Tensor methods whose result has no graph."""
 KEEPERS = frozenset(
-    [
-        "mean",
-        "sum",
-        "cpu",
-        "cuda",
-        "to",
-        "float",
-        "half",
-        "double",
-        "bfloat16",
-        "clone",
-        "contiguous",
-        "squeeze",
-        "unsqueeze",
-        "view",
-        "reshape",
-        "flatten",
-        "abs",
-        "exp",
-        "log",
-        "sqrt",
-        "pow",
-        "clamp",
-        "clip",
-        "mul",
-        "div",
-        "add",
-        "sub",
-        "neg",
-        "norm",
-        "max",
-        "min",
-        "median",
-        "prod",
-        "std",
-        "var",
-        "transpose",
-        "permute",
-        "t",
-        "expand",
-        "repeat",
-        "softmax",
-        "log_softmax",
-        "sigmoid",
-        "tanh",
-        "relu",
-        "masked_select",
-        "masked_fill",
-        "gather",
-        "index_select",
-        "type",
-        "type_as",
-        "view_as",
-        "unbind",
-        "logsumexp",
-        "nanmean",
-        "nansum",
-        "unflatten",
-        "values",
-        "square",
-    ]
+    """
+    mean sum cpu cuda to float half double bfloat16 clone contiguous squeeze unsqueeze view reshape flatten abs exp
+    log sqrt pow clamp clip mul div add sub neg norm max min median prod std var transpose permute t expand repeat
+    softmax log_softmax sigmoid tanh relu masked_select masked_fill gather index_select type type_as view_as unbind
+    logsumexp nanmean nansum unflatten values square
+    """.split()
 )
 """Tensor methods whose result has the graph of the tensor."""
 _JOINING = frozenset(
-    [
-        "stack",
-        "cat",
-        "concat",
-        "mean",
-        "sum",
-        "abs",
-        "exp",
-        "log",
-        "sqrt",
-        "square",
-        "max",
-        "min",
-        "maximum",
-        "minimum",
-        "clamp",
-        "add",
-        "mul",
-        "div",
-        "sub",
-        "norm",
-        "softmax",
-        "log_softmax",
-        "sigmoid",
-        "tanh",
-        "relu",
-        "squeeze",
-        "unsqueeze",
-        "flatten",
-        "reshape",
-        "where",
-        "matmul",
-        "mm",
-        "bmm",
-        "einsum",
-        "logsumexp",
-        "pow",
-        "prod",
-        "var",
-        "std",
-        "hstack",
-        "vstack",
-        "masked_select",
-        "dot",
-        "nanmean",
-        "nansum",
-        "neg",
-        "transpose",
-    ]
+    """
+    stack cat concat mean sum abs exp log sqrt square max min maximum minimum clamp add mul div sub norm softmax
+    log_softmax sigmoid tanh relu squeeze unsqueeze flatten reshape where matmul mm bmm einsum logsumexp pow prod
+    var std hstack vstack masked_select dot nanmean nansum neg transpose
+    """.split()
 )
 _WITHOUT_GRAPH = ("numpy.", "sklearn.", "math.", "time.", "random.", "scipy.", "os.", "json.", "torchmetrics.")
 _WITHOUT_GRAPH_BUILTINS = frozenset(
     ["float", "int", "len", "str", "bool", "repr", "format", "range", "isinstance", "type", "id", "input"]
 )
 _NO_GRAD_STEPS = frozenset(
-    [
-        "validation_step",
-        "test_step",
-        "predict_step",
-        "on_validation_epoch_end",
-        "on_test_epoch_end",
-        "validation_epoch_end",
-        "test_epoch_end",
-        "on_validation_batch_end",
-        "on_validation_end",
-        "on_test_end",
-    ]
+    """
+    validation_step test_step predict_step on_validation_epoch_end on_test_epoch_end validation_epoch_end
+    test_epoch_end on_validation_batch_end on_validation_end on_test_end
+    """.split()
 )
 _LOSS_NAME = ("loss", "nll", "elbo", "objective", "cost")
 
@@ -235,7 +103,7 @@ class Tensors:
             return False
         if any(self._tree.function(call) is function for call in self.backward_calls):
             return True
-        states = {self.gradients_on(call) for call in self._values.call_sites(function)}
+        states = {self.gradients_on(call) for call in self._values.calls.sites(function)}
         return states.pop() if len(states) == 1 else None
 
     @cached_property
@@ -315,7 +183,7 @@ class Tensors:
             case ast.Name():
                 for binding in self._names.reaching(node):
                     if binding.how is Bound.PARAMETER and isinstance(binding.scope, FUNCTIONS):
-                        rest += self._values.given_for(binding.scope, binding.name)
+                        rest += self._values.calls.given_for(binding.scope, binding.name)
                     elif binding.how in (Bound.ASSIGNMENT, Bound.PART):
                         rest += self._returned_parts(binding) or [binding.value]
             case ast.BinOp():
@@ -329,17 +197,17 @@ class Tensors:
             case ast.Call(func=ast.Attribute(attr=attr, value=value)) if attr in KEEPERS:
                 rest = [value]
             case ast.Call():
-                callee = self._values.callee(node)
+                callee = self._values.calls.callee(node)
                 if isinstance(callee, FUNCTIONS):
-                    rest = [each.value for each in self._values.returns(callee)]
+                    rest = [each.value for each in self._values.calls.returns(callee)]
         return next((each for each in (self.spent_by(part, depth + 1) for part in rest) if each is not None), None)
 
     def _returned_parts(self, binding: Binding) -> list[ast.expr | None]:
-        callee = self._values.callee(binding.value) if isinstance(binding.value, ast.Call) else None
+        callee = self._values.calls.callee(binding.value) if isinstance(binding.value, ast.Call) else None
         if not isinstance(callee, FUNCTIONS):
             return []
         found: list[ast.expr | None] = []
-        for statement in self._values.returns(callee):
+        for statement in self._values.calls.returns(callee):
             value = statement.value
             for position in binding.index:
                 elements = value.elts if isinstance(value, (ast.Tuple, ast.List)) else []
@@ -426,21 +294,21 @@ class Tensors:
                     iterated = iterated.args[0] if iterated.args else None
                 return Graph.DETACHED if self._values.kind(iterated) is Kind.LOADER else Graph.UNKNOWN
             case Bound.PARAMETER if isinstance(binding.scope, FUNCTIONS):
-                given = list(self._values.given_for(binding.scope, binding.name))
+                given = list(self._values.calls.given_for(binding.scope, binding.name))
                 return _any(self.graph(each) for each in given) if given else Graph.UNKNOWN
         return Graph.UNKNOWN
 
     def _part(self, binding: Binding) -> Graph:
         value = binding.value
         if isinstance(value, ast.Call):
-            callee = self._values.callee(value)
+            callee = self._values.calls.callee(value)
             if isinstance(callee, FUNCTIONS):
                 return self._returned(callee, binding.index)
         return self.graph(value)
 
     def _returned(self, function: Function, index: tuple[int, ...] = ()) -> Graph:
         found = []
-        for statement in self._values.returns(function):
+        for statement in self._values.calls.returns(function):
             value = statement.value
             for position in index:
                 elements = value.elts if isinstance(value, (ast.Tuple, ast.List)) else []
@@ -453,7 +321,7 @@ class Tensors:
             return Graph.DETACHED
         owner = self._values.class_held_by(node.value)
         if owner is not None:
-            bindings = self._values.attribute_bindings(owner, node.attr)
+            bindings = self._values.classes.attribute_bindings(owner, node.attr)
             held = [self._held(each) for each in bindings]
             if held and Graph.DETACHED not in held and self.backpropagated_by(node) is not None:
                 return Graph.ATTACHED
@@ -473,12 +341,12 @@ class Tensors:
                 return Graph.DETACHED
             if func.attr == "scale" and len(node.args) == 1 and self._values.kind(func.value) is Kind.SCALER:
                 return self.graph(node.args[0])
-            if func.attr in KEEPERS and self._values.callee(node) is None:
+            if func.attr in KEEPERS and self._values.calls.callee(node) is None:
                 return self.graph(func.value)
         on = self.gradients_on(node)
         if on is False:
             return Graph.DETACHED
-        callee = self._values.callee(node)
+        callee = self._values.calls.callee(node)
         if isinstance(callee, FUNCTIONS):
             return self._returned(callee)
         if isinstance(callee, ast.ClassDef):
@@ -507,7 +375,7 @@ class Tensors:
         if package == "torch":
             tracked = any(each.arg == "requires_grad" for each in node.keywords)
             return Graph.UNKNOWN if tracked or last[:1].isupper() else Graph.DETACHED
-        callee = self._values.callee(node)
+        callee = self._values.calls.callee(node)
         if isinstance(callee, FUNCTIONS):
             return Graph.DETACHED if self.gradients_on(node) is False else self._returned(callee)
         return Graph.DETACHED if self.gradients_on(node) is False else Graph.UNKNOWN

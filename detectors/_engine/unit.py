@@ -83,7 +83,7 @@ def eventful_functions(tree: Tree, values: Values, actions: Actions) -> set[ast.
         acts = {each.act for each in actions.of(call)}
         if acts == {Act.FORWARD}:
             owner = tree.class_of(function)
-            acts = set() if owner is not None and values.kind_of_class(owner) is Kind.MODEL else acts
+            acts = set() if owner is not None and values.classes.kind(owner) is Kind.MODEL else acts
         if acts:
             eventful.add(function)
     for context in tree.all(ast.withitem):
@@ -100,7 +100,7 @@ def _with_callers(eventful: set[ast.AST], tree: Tree, values: Values) -> set[ast
     rest = list(eventful)
     while rest:
         callee = rest.pop()
-        callers = {tree.function(call) for call in values.call_sites(callee)}
+        callers = {tree.function(call) for call in values.calls.sites(callee)}
         if isinstance(callee, FUNCTIONS) and callee.name == "__init__":
             callers = set()
         outer = tree.function(callee)

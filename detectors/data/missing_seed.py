@@ -129,7 +129,7 @@ def _seed_at_hand(code: Code, call: ast.Call) -> str | None:
     function: Function | None = code.tree.function(call)
     while function is not None:
         held = []
-        for name, bindings in code.names.all_bindings(function).items():
+        for name, bindings in code.names.bindings.all_in(function).items():
             early = any(getattr(each.node, "lineno", 0) <= call.lineno for each in bindings)
             if wanted.search(name) and early and not (name == "generator" and _keyword(code, call) != "generator"):
                 held.append(name)
@@ -347,7 +347,7 @@ def _is_trained(code: Code, call: ast.Call) -> bool:
 def _draws_weights(code: Code, call: ast.Call) -> bool:
     """Whether what the call makes may begin with random weights: a class of this file only where it is a module for
     certain, since what derives from another library's model may begin with constants, as a Gaussian process does."""
-    owner = code.values.callee(call)
+    owner = code.values.calls.callee(call)
     return not isinstance(owner, ast.ClassDef) or code.modules.is_module_class(owner)
 
 
@@ -414,7 +414,7 @@ def _speaks_of_seeds(code: Code) -> bool:
 
 
 def _is_local_class(code: Code, call: ast.Call) -> bool:
-    return isinstance(code.values.callee(call), ast.ClassDef)
+    return isinstance(code.values.calls.callee(call), ast.ClassDef)
 
 
 def _may_seed_elsewhere(code: Code) -> bool:

@@ -60,7 +60,7 @@ def detect(code: Code) -> Iterator[Problem]:
             calls.setdefault(function, []).append(call)
     for method, reshapes in calls.items():
         owner = code.tree.class_of(method)
-        if len(reshapes) < 2 or owner is None or code.values.kind_of_class(owner) is not Kind.MODEL:
+        if len(reshapes) < 2 or owner is None or code.values.classes.kind(owner) is not Kind.MODEL:
             continue
         if _is_stated(code, method):
             continue

@@ -73,7 +73,7 @@ def detect(code: Code) -> Iterator[Problem]:
     read = {origin: loader for loader in _loaders_with_workers(code) for origin in _data_sets(code, loader)}
     for owner in code.tree.all(ast.ClassDef):
         loader = read.get(f"<local>.{owner.name}")
-        get = code.values.method(owner, "__getitem__") if loader is not None else None
+        get = code.values.classes.method(owner, "__getitem__") if loader is not None else None
         if loader is None or get is None or _is_seeded_anew(code, owner):
             continue
         for draw, attribute in _draws(code, owner, get):
@@ -151,7 +151,7 @@ def _draws(code: Code, owner: ast.ClassDef, get: Function) -> Iterator[tuple[ast
     """Uses of the generator in `__getitem__` and in the methods it calls."""
     methods = [get]
     for call in (each for each in ast.walk(get) if isinstance(each, ast.Call)):
-        callee = code.values.callee(call)
+        callee = code.values.calls.callee(call)
         if isinstance(callee, ast.FunctionDef) and code.tree.class_of(callee) is owner:
             methods.append(callee)
     for method in methods:

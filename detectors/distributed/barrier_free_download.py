@@ -65,5 +65,5 @@ def _runs_in_group(code: Code, call: ast.Call, depth: int = 3) -> bool:
     function = code.tree.function(call)
     if any(code.tree.function(each) in (function, None) for each in (*code.ranks.groups, *code.ranks.wraps)):
         return True
-    sites = code.values.call_sites(function) if function is not None and depth else []
+    sites = code.values.calls.sites(function) if function is not None and depth else []
     return any(_runs_in_group(code, each, depth - 1) for each in sites)

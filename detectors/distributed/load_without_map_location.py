@@ -113,7 +113,7 @@ def _saved_here(code: Code, call: ast.Call) -> bool:
 
 def _forgotten(code: Code, call: ast.Call) -> str:
     """A `map_location` that the function was given or worked out, and did not pass on."""
-    bindings = code.names.bindings("map_location", code.tree.scope(call))
+    bindings = code.names.bindings.of("map_location", code.tree.scope(call))
     function = code.tree.function(call)
     others = (each for each in code.calls("torch.load") if code.tree.function(each) is function)
     is_passed_on = any(code.argument(each, "map_location", 1) is not None for each in others)
@@ -129,7 +129,7 @@ def _target(code: Code, call: ast.Call) -> ast.expr | None:
 
 def _is_model(code: Code, target: ast.expr) -> bool:
     """Whether the file holds a whole model: it is switched or run."""
-    used = code.values.methods_called_on(code.values.subject(target))
+    used = code.values.subjects.methods_called_on(code.values.subject(target))
     return bool(used & {"eval", "train", "parameters"}) and "load_state_dict" not in used
 
 

@@ -112,7 +112,7 @@ def _consumed(code: Code, samplers: list[ast.Call]) -> Iterator[tuple[ast.stmt, 
                     seen.add(outer)
                     yield outer, outer, sampler
     for call in code.tree.all(ast.Call):
-        if not _TRAINS.search(last_name(call.func)) or code.values.callee(call) is not None:
+        if not _TRAINS.search(last_name(call.func)) or code.values.calls.callee(call) is not None:
             continue
         epochs = next((each for each in code.tree.loops(call) if _counts_epochs(each)), None)
         statement = code.tree.statement(call)

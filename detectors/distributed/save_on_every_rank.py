@@ -69,5 +69,5 @@ def _runs_everywhere(code: Code, node: ast.AST, depth: int = 3) -> bool:
         return False
     return any(
         not code.ranks.is_guarded(each) and _runs_everywhere(code, each, depth - 1)
-        for each in code.values.call_sites(function)
+        for each in code.values.calls.sites(function)
     )

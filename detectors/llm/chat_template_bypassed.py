@@ -123,6 +123,6 @@ def _marks(code: Code, node: ast.expr | None, depth: int = 0) -> Iterator[str]:
             for binding in code.names.reaching(each):
                 yield from _marks(code, binding.value, depth + 1)
         elif isinstance(each, ast.Call):
-            function = code.values.callee(each)
-            for statement in code.values.returns(function) if isinstance(function, FUNCTIONS) else ():
+            function = code.values.calls.callee(each)
+            for statement in code.values.calls.returns(function) if isinstance(function, FUNCTIONS) else ():
                 yield from _marks(code, statement.value, depth + 1)

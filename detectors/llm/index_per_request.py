@@ -104,7 +104,8 @@ def _is_fixed_name(code: Code, name: ast.Name, endpoint: Endpoint, depth: int) -
         if isinstance(binding.scope, ast.Module):
             continue
         if binding.how is Bound.PARAMETER:
-            given = list(code.values.given_for(binding.scope, name.id)) if isinstance(binding.scope, FUNCTIONS) else []
+            function = binding.scope if isinstance(binding.scope, FUNCTIONS) else None
+            given = list(code.values.calls.given_for(function, name.id)) if function is not None else []
             is_own = binding.scope is endpoint.function
             if is_own or not given or not all(g is not None and _is_fixed(code, g, endpoint, depth + 1) for g in given):
                 return False

@@ -92,7 +92,7 @@ def _call_in(code: Code, loop: ast.While) -> LlmCall | None:
             continue
         if each in code.llm_calls.by_node:
             return code.llm_calls.by_node[each]
-        function = code.values.callee(each)
+        function = code.values.calls.callee(each)
         if isinstance(function, FUNCTIONS):
             for call in code.llm_calls.all:
                 if code.tree.function(call.node) is function and not code.tree.loops(call.node):

@@ -95,5 +95,5 @@ def _is_caught(code: Code, node: ast.AST, depth: int) -> bool:
         return False
     if any("retry" in ast.unparse(each) or "backoff" in ast.unparse(each) for each in function.decorator_list):
         return True
-    sites = code.values.call_sites(function)
+    sites = code.values.calls.sites(function)
     return bool(sites) and all(_is_caught(code, each, depth + 1) for each in sites)

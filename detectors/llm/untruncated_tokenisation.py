@@ -96,7 +96,7 @@ def _is_free(code: Code, encoding: Encoding) -> bool:
         value
         for each in bindings
         if isinstance(each.scope, (ast.FunctionDef, ast.AsyncFunctionDef))
-        for value in code.values.given_for(each.scope, text.id)
+        for value in code.values.calls.given_for(each.scope, text.id)
     ]
     names = [last_name(each) for each in given if each is not None]
     literal = given and all(isinstance(code.values.only(each).node, (ast.Constant, ast.List)) for each in given)

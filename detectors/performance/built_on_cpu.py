@@ -88,6 +88,6 @@ def _hot(code: Code, node: ast.AST) -> str:
     function = code.tree.function(node)
     owner = code.tree.class_of(function) if function is not None else None
     is_forward = function is not None and function.name == "forward" and owner is not None
-    if is_forward and code.values.kind_of_class(owner) is Kind.MODEL and not code.ranks.guards(node):  # type: ignore[arg-type]
+    if is_forward and code.values.classes.kind(owner) is Kind.MODEL and not code.ranks.guards(node):  # type: ignore[arg-type]
         return "at every forward"
     return ""

@@ -144,7 +144,7 @@ def _outlives(code: Code, keeper: ast.expr, loop: Loop | None, node: ast.AST) ->
         return False
     if any(isinstance(each, ast.Name) and each.id == root.id for each in _made_in(loop.body)):
         return False
-    bindings = code.names.bindings(root.id, code.tree.scope(root))
+    bindings = code.names.bindings.of(root.id, code.tree.scope(root))
     return any(not code.tree.inside(each.node, loop) for each in bindings)
 
 
@@ -170,8 +170,8 @@ def _places(code: Code, node: ast.stmt | ast.Call, kept: ast.expr) -> list[tuple
             for binding in code.names.reaching(leaf):
                 if isinstance(binding.node, ast.arg) and binding.scope is function and function is not None:
                     given = [
-                        (call, code.values.argument_for(function, call, binding.name))
-                        for call in code.values.call_sites(function)
+                        (call, code.values.calls.argument_for(function, call, binding.name))
+                        for call in code.values.calls.sites(function)
                     ]
                     return [(call, each) for call, each in given if each is not None and code.tensors.spent_by(each)]
     return [(node, kept)]

@@ -45,7 +45,7 @@ def detect(code: Code) -> Iterator[Problem]:
     for loop in code.tree.all(ast.For):
         function = code.tree.function(loop)
         owner = code.tree.class_of(function) if function is not None and function.name == "forward" else None
-        if function is None or owner is None or code.values.kind_of_class(owner) is not Kind.MODEL:
+        if function is None or owner is None or code.values.classes.kind(owner) is not Kind.MODEL:
             continue
         parameters = {each.arg for each in function.args.args[1:]}
         batched = _counted(code, loop.iter)

@@ -83,7 +83,7 @@ def detect(code: Code) -> Iterator[Problem]:
 def _is_forward(code: Code, node: ast.AST) -> bool:
     function = code.tree.function(node)
     owner = code.tree.class_of(function) if function is not None and function.name == "forward" else None
-    if owner is None or code.values.kind_of_class(owner) is not Kind.MODEL:
+    if owner is None or code.values.classes.kind(owner) is not Kind.MODEL:
         return False
     return code.tensors.gradients_on(node) is not False and not any(
         "training" in ast.unparse(test) for test, _ in code.ranks.guards(node)

@@ -117,9 +117,9 @@ def _is_in_memory(code: Code, dataset: ast.expr) -> bool:
     owner = _dataset_class(code, dataset)
     if owner is None:
         return any((each.origin or "").startswith("builtins.") for each in values)
-    if any(each.endswith("IterableDataset") for each in code.values.bases(owner)):
+    if any(each.endswith("IterableDataset") for each in code.values.classes.bases(owner)):
         return True
-    getter = code.values.method(owner, "__getitem__")
+    getter = code.values.classes.method(owner, "__getitem__")
     return getter is not None and sum(1 for each in ast.walk(getter) if isinstance(each, ast.Call)) == 0
 
 
@@ -128,6 +128,6 @@ def _reader(code: Code, dataset: ast.expr) -> str:
     if any(each.origin in _FOLDERS for each in code.values.of(dataset)):
         return "reading and decoding"
     owner = _dataset_class(code, dataset)
-    getter = code.values.method(owner, "__getitem__") if owner is not None else None
+    getter = code.values.classes.method(owner, "__getitem__") if owner is not None else None
     found = _READS.search(ast.unparse(getter)) if getter is not None else None
     return found[1] if found is not None else ""

@@ -73,7 +73,7 @@ def _places(code: Code, node: ast.Call) -> list[ast.Call]:
     """The run itself where a coroutine holds it, else the calls of the plain function it is in."""
     function = code.tree.function(node)
     if isinstance(function, ast.FunctionDef) and not isinstance(code.tree.scope(node), ast.Lambda):
-        return [each for each in code.values.call_sites(function) if not _is_handed_over(code, each)]
+        return [each for each in code.values.calls.sites(function) if not _is_handed_over(code, each)]
     return [] if _is_handed_over(code, node) else [node]
 
 

@@ -109,5 +109,5 @@ def _runs_with_script(code: Code, load: ast.Call) -> bool:
     function = code.tree.function(load)
     if function is None:
         return any(each.startswith("streamlit.") for each in map(str, map(code.origin, code.tree.all(ast.Call))))
-    sites = code.values.call_sites(function)
+    sites = code.values.calls.sites(function)
     return code.tree.class_of(function) is None and any(code.tree.function(each) is None for each in sites)

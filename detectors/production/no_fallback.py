@@ -101,7 +101,7 @@ def _is_caught(code: Code, node: ast.AST, depth: int) -> bool:
         return True
     if function in (each.function for each in code.endpoints.all) or depth > 3:
         return any(not _is_route(each) for each in function.decorator_list)
-    sites = code.values.call_sites(function)
+    sites = code.values.calls.sites(function)
     return not sites or all(_is_caught(code, each, depth + 1) for each in sites)
 
 

@@ -98,7 +98,7 @@ def _may_be_updated(code: Code, flow: Flow, step: Event) -> bool:
     owner = code.tree.enclosing(step.node, ast.ClassDef)
     if not isinstance(step.target, ast.Attribute) or owner is None:
         return any(each.may_touch(step.subject) for each in others)
-    inherits = any(base.rpartition(".")[2] not in _OPEN for base in code.values.bases(owner))
+    inherits = any(base.rpartition(".")[2] not in _OPEN for base in code.values.classes.bases(owner))
     return inherits or any(each.may_touch(step.subject) for each in others)
 
 

@@ -79,8 +79,8 @@ def _holds_weights(code: Code, owner: ast.expr) -> bool:
 
 
 def _copy(code: Code, call: ast.Call) -> tuple[str, str]:
-    copier = code.names.imported_as("copy.deepcopy", None) or code.names.imported_as("copy.deepcopy", code.tree.module)
-    module = code.names.imported_as("copy", code.tree.module)
+    copier = code.names.bindings.imported_as("copy.deepcopy", None)
+    module = code.names.bindings.imported_as("copy", None)
     if copier or module:
         return f"{copier or f'{module}.deepcopy'}(", ")"
     return "{name: tensor.clone() for name, tensor in ", ".items()}"

@@ -93,7 +93,7 @@ def detect(code: Code) -> Iterator[Problem]:
     if code.is_test or _ELSEWHERE.search(code.text) or (code.training_steps and not _DEVICES.search(code.text)):
         return
     for owner in code.modules.classes:
-        for binding in code.values.all_attribute_bindings(owner):
+        for binding in code.values.classes.all_attribute_bindings(owner):
             if not _is_constant_of(code, owner, binding) or code.modules.keeps_own_registry(owner):
                 continue
             meets = _meets_input(code, owner, binding.name)
@@ -110,7 +110,7 @@ def detect(code: Code) -> Iterator[Problem]:
 def _is_constant_of(code: Code, owner: ast.ClassDef, binding: Binding) -> bool:
     if binding.how is not Bound.ASSIGNMENT or binding.value is None or not isinstance(binding.scope, FUNCTIONS):
         return False
-    if binding.scope.name != "__init__" or len(code.values.attribute_bindings(owner, binding.name)) != 1:
+    if binding.scope.name != "__init__" or len(code.values.classes.attribute_bindings(owner, binding.name)) != 1:
         return False
     if not _is_on_cpu(code, binding.value):
         return False

@@ -88,7 +88,7 @@ def _is_read(code: Code, target: ast.Attribute, *, is_module: bool) -> bool:
     """Whether something reads the attribute under this name: then it is the author's own."""
     owner = code.values.class_held_by(target.value)
     if owner is not None and (
-        target.attr in code.modules.methods(owner) or code.values.attribute_bindings(owner, target.attr)
+        target.attr in code.modules.methods(owner) or code.values.classes.attribute_bindings(owner, target.attr)
     ):
         return True
     reads = [

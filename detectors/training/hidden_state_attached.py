@@ -88,7 +88,7 @@ def _carried(code: Code, update: Update, forward: Event) -> ast.Name | None:
     given = {each.id for each in (*call.args, *(key.value for key in call.keywords)) if isinstance(each, ast.Name)}
     for target in statement.targets[0].elts:
         if isinstance(target, ast.Name) and target.id in given and _STATE.search(target.id):
-            bindings = code.names.bindings(target.id, code.tree.scope(call))
+            bindings = code.names.bindings.of(target.id, code.tree.scope(call))
             inside = [each for each in bindings if code.tree.inside(each.node, loop)]
             before = [each for each in bindings if each not in inside and each.node in _around(code, loop)]
             if len(inside) == 1 and len(bindings) > 1 and not before and not _is_freed(code, loop, target.id, call):
@@ -126,7 +126,7 @@ def _reaches_loss(update: Update, forward: Event) -> bool:
 
 def _is_tuple(code: Code, update: Update, state: ast.Name) -> bool | None:
     """Whether the state is a tuple of tensors; None where what it starts as is not in sight."""
-    for binding in code.names.bindings(state.id, code.tree.scope(state)):
+    for binding in code.names.bindings.of(state.id, code.tree.scope(state)):
         if update.loop is not None and code.tree.inside(binding.node, update.loop):
             continue
         if isinstance(binding.value, ast.Tuple):

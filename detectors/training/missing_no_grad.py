@@ -75,7 +75,7 @@ def _has_gradients(code: Code, each: EvaluationPass) -> bool:
     if where is None or not _ends_here(where, forward.function):
         return False
     owner = code.tree.enclosing(forward.node, ast.ClassDef)
-    if owner is not None and code.values.kind_of_class(owner) is Kind.MODEL:
+    if owner is not None and code.values.classes.kind(owner) is Kind.MODEL:
         return False  # the model's own method: its callers, out of sight, decide
     if code.passes.is_in_eval_mode(each.flow, forward):
         return each.is_named or each.loop is not None
@@ -84,7 +84,7 @@ def _has_gradients(code: Code, each: EvaluationPass) -> bool:
 
 def _has_outside_base(code: Code, owner: ast.ClassDef) -> bool:
     """A class whose methods a base out of sight may call, without gradients."""
-    return any(each not in ("builtins.object", "abc.ABC") for each in code.values.bases(owner))
+    return any(each not in ("builtins.object", "abc.ABC") for each in code.values.classes.bases(owner))
 
 
 def _ends_here(where: ast.AST, function: Function | None) -> bool:
@@ -131,7 +131,7 @@ def _fix(code: Code, each: EvaluationPass) -> tuple[Change, ...]:
     decorator = _decorator(code, each)
     if function is not None and decorator:
         return (code.source.insert_before(function, decorator),)
-    torch = code.names.imported_as("torch", function)
+    torch = code.names.bindings.imported_as("torch", function)
     if torch is None:
         return ()
     return code.source.indent_block([each.loop], f"with {torch}.no_grad():") if each.loop is not None else ()
@@ -139,7 +139,7 @@ def _fix(code: Code, each: EvaluationPass) -> tuple[Change, ...]:
 
 def _decorator(code: Code, each: EvaluationPass) -> str:
     """What mends the whole function, where all of it evaluates and the module imports torch."""
-    torch = code.names.imported_as("torch", None)
+    torch = code.names.bindings.imported_as("torch", None)
     return f"@{torch}.no_grad()" if torch is not None and _is_evaluation(code, each) else ""
 
 

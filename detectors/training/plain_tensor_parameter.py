@@ -49,7 +49,7 @@ WORDS = ("requires_grad", "Module", "self.")
 def detect(code: Code) -> Iterator[Problem]:
     """Attributes of a module that are set once, to a tensor that wants gradients, and that `forward` uses."""
     for owner in code.modules.classes:
-        for binding in code.values.all_attribute_bindings(owner):
+        for binding in code.values.classes.all_attribute_bindings(owner):
             plain = _wants_gradients(code, binding.value) if binding.how is Bound.ASSIGNMENT else None
             if plain is None or binding.value is None or not _is_kept(code, owner, binding):
                 continue
@@ -88,7 +88,7 @@ def _is_made_here(code: Code, call: ast.Call) -> bool:
 
 def _is_kept(code: Code, owner: ast.ClassDef, binding: Binding) -> bool:
     """Set once, where the module is built: what is set again in each step is state, not a weight."""
-    all_of_it = code.values.attribute_bindings(owner, binding.name)
+    all_of_it = code.values.classes.attribute_bindings(owner, binding.name)
     others = [each for each in all_of_it if each is not binding and not _is_none(each)]
     return not others and getattr(binding.scope, "name", "") not in ("forward", "__call__")
 

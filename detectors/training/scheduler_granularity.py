@@ -131,7 +131,7 @@ def _left_to_lightning(code: Code) -> Iterator[Problem]:
     for function in code.tree.all(ast.FunctionDef):
         if function.name != "configure_optimizers" or code.framework(function) != "LightningModule":
             continue
-        for returned in code.values.returns(function):
+        for returned in code.values.calls.returns(function):
             for holder in _handed_over(code, returned.value):
                 schedule = code.schedules.of(holder)
                 if schedule is not None and code.schedules.counted_in(schedule) is Unit.STEP:

@@ -94,7 +94,7 @@ def _backward_before(code: Code, statement: ast.stmt) -> ast.Call | None:
 
 def _is_optimizer(code: Code, statement: ast.stmt) -> bool:
     owner = code.tree.enclosing(statement, ast.ClassDef)
-    return owner is not None and code.values.kind_of_class(owner) is Kind.OPTIMIZER
+    return owner is not None and code.values.classes.kind(owner) is Kind.OPTIMIZER
 
 
 def _mended(code: Code, statement: ast.stmt, data: ast.Attribute) -> list[Change]:

@@ -73,7 +73,7 @@ def detect(code: Code) -> Iterator[Problem]:
     for owner in code.modules.classes:
         yield from _before_init(code, owner)
         if not code.modules.keeps_own_registry(owner):
-            for binding in code.values.all_attribute_bindings(owner):
+            for binding in code.values.classes.all_attribute_bindings(owner):
                 yield from _plain_container(code, owner, binding)
 
 
@@ -84,7 +84,7 @@ def _plain_container(code: Code, owner: ast.ClassDef, binding: Binding) -> Itera
     name = binding.name
     if binding.how is not Bound.ASSIGNMENT or binding.value is None:
         return
-    if [each for each in code.values.attribute_bindings(owner, name) if not _is_none(each)] != [binding]:
+    if [each for each in code.values.classes.attribute_bindings(owner, name) if not _is_none(each)] != [binding]:
         return
     held = _held(code, owner, binding)
     if held is None or any(_is_given_away(code, each, binding) for each in held.uses):
@@ -274,7 +274,7 @@ def _before_init(code: Code, owner: ast.ClassDef) -> Iterator[Problem]:
         return
     early = [
         each
-        for each in code.values.all_attribute_bindings(owner)
+        for each in code.values.classes.all_attribute_bindings(owner)
         if each.scope is init
         and each.node in init.body
         and each.how is Bound.ASSIGNMENT
