@@ -8,7 +8,7 @@ from detectors._engine.activations import Activation, Applied, Loss
 from detectors._engine.analysis import analyse
 from detectors._engine.bindings import Binding, Bound
 from detectors._engine.catalogue import Detector, Page, all_detectors
-from detectors._engine.code import Code, Problem
+from detectors._engine.code import Code
 from detectors._engine.columns import Column
 from detectors._engine.endpoints import Endpoint
 from detectors._engine.events import Act, Region
@@ -33,6 +33,7 @@ from detectors._engine.messages import is_built, lazy_form, placeholders
 from detectors._engine.neighbours import Repository
 from detectors._engine.passes import DISCRETE, EVALUATION, EvaluationPass, covers
 from detectors._engine.preprocessing import Fit, Leak, Learns
+from detectors._engine.problems import Problem
 from detectors._engine.provenance import root_of
 from detectors._engine.ranks import speaks_of_distribution, speaks_of_ranks
 from detectors._engine.retrieval import EVALUATES, RERANKS, STORES, Length, Splitter

@@ -65,7 +65,7 @@ def test_a_loss_is_spent_once_its_scaled_form_was_back_propagated() -> None:
     code = Code(f"{TRAINING}    show(loss, predicted)\n")
     shown = next(call for call in code.tree.all(ast.Call) if getattr(call.func, "id", "") == "show")
 
-    assert code.tensors.spent_by(shown.args[0]) is code.tensors.backward_calls[0]
+    assert code.tensors.spent_by(shown.args[0]) is code.gradients.backward_calls[0]
     assert code.tensors.spent_by(shown.args[1]) is None
 
 

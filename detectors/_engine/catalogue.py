@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from detectors._engine.code import Code, Problem
+from detectors._engine.code import Code
 from detectors._engine.finding import Finding, Tier
+from detectors._engine.problems import Problem
 
 FAMILIES = ("data", "training", "performance", "distributed", "production", "llm")
 _BLOCK = re.compile(r"^(?P<mark>[❌✅])\n```python\n(?P<code>.*?)^```$", re.M | re.S)
@@ -77,7 +78,7 @@ class Detector:
         """The findings in one file, in order of line; a line is found at most once."""
         found: dict[int, Finding] = {}
         for problem in self.run(code):
-            found.setdefault(problem.line, problem.of(self))
+            found.setdefault(problem.line, problem.found_by(self.name, self.tier, self.page.good))
         return [found[line] for line in sorted(found)]
 
 

@@ -1,28 +1,28 @@
 """A Python file as detectors see it: one parse, and the engine's answers about it."""
 
 import ast
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from detectors._engine.accumulation import Intervals
 from detectors._engine.activations import Activations
 from detectors._engine.build import flows_of
 from detectors._engine.columns import Columns
 from detectors._engine.definitions import Definitions
+from detectors._engine.devices import uses_gpu
 from detectors._engine.endpoints import Endpoints
 from detectors._engine.events import Actions
-from detectors._engine.finding import Finding, Related, Tier
+from detectors._engine.finding import Related, Tier
 from detectors._engine.finetuning import Finetuning
 from detectors._engine.flow import Flow
 from detectors._engine.frameworks import owning_framework
+from detectors._engine.gradients import Gradients
 from detectors._engine.inference import Inference
+from detectors._engine.keys import keys_in
 from detectors._engine.libraries import Kind
 from detectors._engine.llm_calls import LlmCalls
 from detectors._engine.loaders import Loaders
-from detectors._engine.loops import TrainingStep, training_steps
+from detectors._engine.loops import TrainingStep, step_around, training_steps
 from detectors._engine.losses import Losses
 from detectors._engine.mend import Change, Source
 from detectors._engine.modules import Modules
@@ -31,56 +31,18 @@ from detectors._engine.neighbours import Neighbours, Repository
 from detectors._engine.passes import Passes
 from detectors._engine.precision import Precision
 from detectors._engine.preprocessing import Preprocessing
+from detectors._engine.problems import EXCERPT, Excerpts, Problem, dedented
 from detectors._engine.provenance import Provenance
 from detectors._engine.ranks import Ranks
 from detectors._engine.retrieval import Retrieval
 from detectors._engine.schedules import Schedules
-from detectors._engine.secrets import Secret, digested, may_be_key, redacted, secret_named, secrets_in
+from detectors._engine.secrets import Secret, digested, redacted
 from detectors._engine.splits import Splits
 from detectors._engine.subjects import last_name
 from detectors._engine.tensors import Tensors
-from detectors._engine.tree import FUNCTIONS, Function, Loop
 from detectors._engine.unit import Unit
 from detectors._engine.updates import Update, updates_of
 from detectors._engine.values import Values
-
-if TYPE_CHECKING:
-    from detectors._engine.catalogue import Detector
-
-_EXCERPT = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What a detector yields: a finding without the detector's own name and page."""
-
-    line: int
-    end_line: int
-    message: str
-    bad: str
-    good: str
-    definition: str
-    text: str
-    fix: tuple[Change, ...]
-    related: tuple[Related, ...]
-    tier: Tier | None
-    source: Source
-
-    def of(self, detector: "Detector") -> Finding:
-        """The finding, with the page's ✅ example where there is no mended code."""
-        return Finding(
-            rule=detector.name,
-            tier=self.tier or detector.tier,
-            line=self.line,
-            end_line=self.end_line,
-            message=self.message,
-            bad=self.bad,
-            good=self.good or detector.page.good.rstrip("\n"),
-            definition=self.definition,
-            text=self.text,
-            fix=self.source.edits(self.fix) if self.fix else (),
-            related=self.related,
-        )
 
 
 class Code:
@@ -179,7 +141,17 @@ class Code:
     @cached_property
     def tensors(self) -> Tensors:
         """What expressions hold of the autograd graph."""
-        return Tensors(self.tree, self.names, self.values, self.actions)
+        return Tensors(self.names, self.values, self.actions, self.gradients)
+
+    @cached_property
+    def gradients(self) -> Gradients:
+        """Where autograd records, and what is back-propagated."""
+        return Gradients(self.tree, self.names, self.values, self.actions)
+
+    @cached_property
+    def uses_gpu(self) -> bool:
+        """Whether this file puts anything on a CUDA device."""
+        return uses_gpu(self.tree, self.names)
 
     @cached_property
     def modules(self) -> Modules:
@@ -249,44 +221,7 @@ class Code:
 
         No text that leaves a problem has any of them in it.
         """
-        found: list[tuple[Secret, int, ast.expr | None]] = []
-        literals = {each.lineno: each for each in self.tree.all(ast.Constant) if isinstance(each.value, (str, bytes))}
-        for secret in secrets_in(self.text):
-            line = self.text.count("\n", 0, secret.start) + 1
-            found.append((secret, line, literals.get(line)))
-        for name, literal in self._named_texts():
-            named = secret_named(name, literal.value) if isinstance(literal.value, str) else None
-            if named is not None:
-                found.append((named, literal.lineno, literal))
-        return found
-
-    def _named_texts(self) -> Iterator[tuple[str, ast.Constant]]:
-        """Literals of a key's length with the name they are given under."""
-        for constant in self.tree.all(ast.Constant):
-            if not isinstance(constant.value, str) or not may_be_key(constant.value):
-                continue
-            match self.tree.parents.get(constant):
-                case ast.Assign(targets=[target]):
-                    yield self._key_of(target), constant
-                case ast.AnnAssign(target=target):
-                    yield self._key_of(target), constant
-                case ast.keyword(arg=str() as name) as keyword:
-                    yield name, constant
-                    yield self.origin(self.tree.parents.get(keyword)) or "", constant
-                case ast.Dict(keys=keys, values=values):
-                    key = keys[values.index(constant)] if constant in values else None
-                    yield str(key.value) if isinstance(key, ast.Constant) else "", constant
-                case ast.Call() as call if constant in call.args:
-                    first = call.args[0]
-                    yield self.origin(call) or "", constant
-                    if isinstance(first, ast.Constant) and first is not constant:
-                        yield str(first.value), constant
-
-    @staticmethod
-    def _key_of(target: ast.expr) -> str:
-        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
-            return str(target.slice.value)
-        return last_name(target)
+        return keys_in(self.text, self.tree, self.names)
 
     @cached_property
     def is_torch(self) -> bool:
@@ -307,34 +242,8 @@ class Code:
         return self.path.lower().endswith(".ipynb")
 
     def step_around(self, node: ast.AST) -> TrainingStep | None:
-        """The training step with which the node always runs: in the body of its loop, or in the function the loop calls
-        for each batch, under no condition of its own."""
-        function = self.tree.function(node)
-        loops = self.tree.loops(node)
-        for training in self.training_steps:
-            if loops and loops[0] is training.loop:
-                container: ast.AST = training.loop
-            elif not loops and function is not None and self.tree.function(training.loop) is not function:
-                if function not in {each.function for each in (*training.backwards, training.step)}:
-                    continue
-                container = function
-            else:
-                continue
-            if not self._is_conditional(node, container):
-                return training
-        return None
-
-    def _is_conditional(self, node: ast.AST, container: ast.AST) -> bool:
-        below = node
-        for above in self.tree.ancestors(node):
-            if above is container:
-                return False
-            if isinstance(above, (ast.If, ast.IfExp)) and below is not above.test:
-                return True
-            if isinstance(above, (ast.ExceptHandler, ast.Lambda, ast.BoolOp, ast.Assert, *FUNCTIONS)):
-                return True
-            below = above
-        return True
+        """The training step with which the node always runs."""
+        return step_around(self.tree, self.training_steps, node)
 
     # -- short cuts detectors use most --------------------------------------------------------------------
 
@@ -410,20 +319,21 @@ class Code:
         fixing = tuple(each for each in fix if each is not None)
         mending = fixing or tuple(each for each in mend if each is not None)
         line: int = node.lineno  # type: ignore[attr-defined]
-        shown = self._shown(node)
-        first, last = self._excerpt(shown, mending, show)
+        excerpts = Excerpts(self.tree, self.source)
+        shown = excerpts.shown(node)
+        first, last = excerpts.around(shown, mending, show)
         text = self.source.lines[line - 1].strip()
         secrets = [secret for secret, _, _ in self.secrets]
-        mended = good or (self._mended(first, last, mending) if mending else "")
+        mended = good or (excerpts.mended(first, last, mending) if mending else "")
         if secrets and any(
             redacted(each.text or "", secrets) != (each.text or "") for each in self.source.edits(fixing)
         ):
             fixing = ()  # a suggestion repeats whole lines
         return Problem(
             line=line,
-            end_line=min(shown[1], line + _EXCERPT),
+            end_line=min(shown[1], line + EXCERPT),
             message=redacted(message, secrets),
-            bad=redacted(_dedented(self.source.lines[first - 1 : last]), secrets),
+            bad=redacted(dedented(self.source.lines[first - 1 : last]), secrets),
             good=redacted(mended, secrets),
             definition=self.tree.definition(node),
             text=digested(text, secrets),
@@ -432,44 +342,3 @@ class Code:
             tier=tier,
             source=self.source,
         )
-
-    def _shown(self, node: ast.AST) -> tuple[int, int]:
-        """First and last line of the smallest statement around the node; of a compound statement its header."""
-        statement = self.tree.statement(node)
-        body = getattr(statement, "body", None)
-        first = min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", []))])
-        if isinstance(body, list) and body and isinstance(body[0], ast.stmt):
-            return first, max(
-                statement.lineno,
-                body[0].lineno - 1,
-                getattr(node, "end_lineno", 0) if node is not statement else 0,
-            )
-        return first, statement.end_lineno or statement.lineno
-
-    def _excerpt(self, shown: tuple[int, int], changes: Sequence[Change], also: Iterable[ast.AST]) -> tuple[int, int]:
-        """The lines of the ❌ block: the statement, what is changed and what belongs to it, where that is near."""
-        first = min([shown[0], *(each.line for each in changes)])
-        last = max([shown[1], *(each.end_line - (each.end_column == 0) for each in changes)])
-        for node in also:
-            line, end_line = self._shown(node)
-            if max(last, end_line) - min(first, line) < _EXCERPT:
-                first, last = min(first, line), max(last, end_line)
-        if last - first < _EXCERPT:
-            return first, last
-        return shown[0], min(shown[1], shown[0] + _EXCERPT)
-
-    def _mended(self, first: int, last: int, changes: Sequence[Change]) -> str:
-        """The lines of the ❌ block with the changes; the place of the changes, where they are further off."""
-        mended = _dedented(self.source.changed(first, last, changes).split("\n"))
-        if mended != _dedented(self.source.lines[first - 1 : last]):
-            return mended
-        first = min(each.line for each in changes)
-        last = min(max(each.end_line for each in changes), first + _EXCERPT)
-        return _dedented(self.source.changed(first, last, changes).split("\n"))
-
-
-def _dedented(lines: list[str]) -> str:
-    return textwrap.dedent("\n".join(each.rstrip("\r") for each in lines)).strip("\n")
-
-
-__all__ = ["FUNCTIONS", "Change", "Code", "Function", "Loop", "Problem"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from detectors._engine.events import Act, Region
 from detectors._engine.flow import Event, Flow
-from detectors._engine.tree import Loop
+from detectors._engine.tree import FUNCTIONS, Loop, Tree
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +77,35 @@ def common_loop(first: Event, second: Event) -> Loop | None:
             break
         common = one
     return common
+
+
+def step_around(tree: Tree, steps: list[TrainingStep], node: ast.AST) -> TrainingStep | None:
+    """The training step with which the node always runs: in the body of its loop, or in the function the loop calls
+    for each batch, under no condition of its own."""
+    function = tree.function(node)
+    loops = tree.loops(node)
+    for training in steps:
+        if loops and loops[0] is training.loop:
+            container: ast.AST = training.loop
+        elif not loops and function is not None and tree.function(training.loop) is not function:
+            if function not in {each.function for each in (*training.backwards, training.step)}:
+                continue
+            container = function
+        else:
+            continue
+        if not _is_conditional(tree, node, container):
+            return training
+    return None
+
+
+def _is_conditional(tree: Tree, node: ast.AST, container: ast.AST) -> bool:
+    below = node
+    for above in tree.ancestors(node):
+        if above is container:
+            return False
+        if isinstance(above, (ast.If, ast.IfExp)) and below is not above.test:
+            return True
+        if isinstance(above, (ast.ExceptHandler, ast.Lambda, ast.BoolOp, ast.Assert, *FUNCTIONS)):
+            return True
+        below = above
+    return True

@@ -51,7 +51,7 @@ def detect(code: Code) -> Iterator[Problem]:
         if not wrapped or not all("DistributedDataParallel" in each.wrappers[0] for each in wrapped):
             continue
         training = code.step_around(call)
-        if training is None or code.tensors.gradients_on(call) is not True:
+        if training is None or code.gradients.on(call) is not True:
             continue
         subject = code.values.subject(inner.value)
         runs = (each for each in code.tree.all(ast.Call) if code.tree.inside(each, training.loop) and each is not call)

@@ -80,7 +80,7 @@ def _reason(code: Code) -> str:
     ):
         return ", whatever device this code chooses: where that GPU is missing the load fails"
     constants = {each.value for each in code.tree.all(ast.Constant) if isinstance(each.value, str)}
-    if not code.tensors.uses_gpu and ("cpu" in constants or not _DEVICE.search(code.text)):
+    if not code.uses_gpu and ("cpu" in constants or not _DEVICE.search(code.text)):
         return ": weights saved from a GPU need that GPU here, though nothing in this file computes on one"
     moves = code.method_calls("to", "cuda")
     if any(not each.args or _DEVICE.search(ast.unparse(each.args[0])) for each in moves):

@@ -62,7 +62,7 @@ def detect(code: Code) -> Iterator[Problem]:
 def _runs_everywhere(code: Code, node: ast.AST, depth: int = 3) -> bool:
     """Whether the node surely belongs to what each process runs: next to the wrapping or the training."""
     function = code.tree.function(node)
-    started = [*code.ranks.wraps, *code.ranks.groups, *code.tensors.backward_calls]
+    started = [*code.ranks.wraps, *code.ranks.groups, *code.gradients.backward_calls]
     if any(code.tree.function(each) is function for each in started):
         return True
     if function is None or depth == 0:

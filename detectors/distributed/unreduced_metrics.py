@@ -61,7 +61,7 @@ def detect(code: Code) -> Iterator[Problem]:
     for loop in code.tree.all(ast.For):
         loader = loop.iter.args[0] if _counts(loop.iter) else loop.iter  # type: ignore[attr-defined]
         value = code.values.only(loader)
-        if value.kind is not Kind.LOADER or value.call is None or code.tensors.gradients_on(loop) is not False:
+        if value.kind is not Kind.LOADER or value.call is None or code.gradients.on(loop) is not False:
             continue
         samplers = code.values.of(code.argument(value.call, "sampler", 3))
         if not all(each.kind is Kind.SAMPLER for each in samplers):

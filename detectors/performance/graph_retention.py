@@ -51,13 +51,13 @@ _OF_TENSORS = frozenset(["item", "detach", "mean", "cpu", "numpy", "tolist", "to
 def detect(code: Code) -> Iterator[Problem]:
     """Values that were back-propagated and are then added to something that outlives the iteration."""
     for node, keeper, kept in () if code.is_test else _kept(code):
-        if not isinstance(node, ast.Call) and code.tensors.gradients_on(node) is False:
+        if not isinstance(node, ast.Call) and code.gradients.on(node) is False:
             continue  # what is computed or copied without gradients has no graph
         backward = code.tensors.spent_by(kept)
         if backward is None or code.argument(backward, "retain_graph") is not None:
             continue
         loop = _repeated(code, node, backward)
-        if code.tensors.backpropagated_by(keeper) is not None or not _outlives(code, keeper, loop, node):
+        if code.gradients.backpropagated_by(keeper) is not None or not _outlives(code, keeper, loop, node):
             continue
         if "mxnet" in code.packages or "paddle" in code.packages:
             continue

@@ -50,7 +50,7 @@ _LOW = re.compile(
 
 def detect(code: Code) -> Iterator[Problem]:
     """Training steps, by hand and on a GPU, of a pretrained transformer, in a file that mentions no lower precision."""
-    if code.is_test or not code.tensors.uses_gpu or _LOW.search(code.text):
+    if code.is_test or not code.uses_gpu or _LOW.search(code.text):
         return
     for training in code.training_steps:
         for event in training.events:

@@ -85,7 +85,7 @@ def _is_forward(code: Code, node: ast.AST) -> bool:
     owner = code.tree.class_of(function) if function is not None and function.name == "forward" else None
     if owner is None or code.values.classes.kind(owner) is not Kind.MODEL:
         return False
-    return code.tensors.gradients_on(node) is not False and not any(
+    return code.gradients.on(node) is not False and not any(
         "training" in ast.unparse(test) for test, _ in code.ranks.guards(node)
     )
 

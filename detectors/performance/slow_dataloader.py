@@ -65,7 +65,7 @@ _FOLDERS = frozenset(
 
 def detect(code: Code) -> Iterator[Problem]:
     """Loaders of a GPU training loop with no workers, or with workers and unpinned memory."""
-    if code.is_test or not code.tensors.uses_gpu:
+    if code.is_test or not code.uses_gpu:
         return
     for loader in _trained_over(code):
         if code.may_have(loader, "num_workers", 5) and not _is_zero(code, loader):

@@ -104,7 +104,7 @@ def _in_micro_batch(code: Code, wait: ast.expr, loop: Loop) -> Problem:
 
 def _computes_on_gpu(code: Code) -> bool:
     moves = code.method_calls("to")
-    return code.tensors.uses_gpu or any(each.args and "device" in last_name(each.args[0]) for each in moves)
+    return code.uses_gpu or any(each.args and "device" in last_name(each.args[0]) for each in moves)
 
 
 def _waits(code: Code) -> Iterator[ast.expr]:

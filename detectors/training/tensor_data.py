@@ -47,7 +47,7 @@ def detect(code: Code) -> Iterator[Problem]:
         return
     for statement in code.tree.all(ast.AugAssign, ast.Expr):
         data = _changed(statement)
-        if data is None or code.tensors.gradients_on(statement) is not True:
+        if data is None or code.gradients.on(statement) is not True:
             continue
         weight = code.source.of(data.value)
         backward = _backward_before(code, statement)
@@ -85,7 +85,7 @@ def _backward_before(code: Code, statement: ast.stmt) -> ast.Call | None:
     return next(
         (
             call
-            for call in code.tensors.backward_calls
+            for call in code.gradients.backward_calls
             if code.tree.function(call) is function and any(code.tree.inside(call, loop) for loop in loops)
         ),
         None,

@@ -1,0 +1,56 @@
+"""Keys: the secrets of a file with the literals that hold them, by the key's own form or by the name it is given."""
+
+import ast
+from collections.abc import Iterator
+
+from detectors._engine.names import Names
+from detectors._engine.secrets import Secret, may_be_key, secret_named, secrets_in
+from detectors._engine.subjects import last_name
+from detectors._engine.tree import Tree
+
+
+def keys_in(text: str, tree: Tree, names: Names) -> list[tuple[Secret, int, ast.expr | None]]:
+    """The keys in a file, comments included, with their lines and the literal that holds each."""
+    found: list[tuple[Secret, int, ast.expr | None]] = []
+    literals = {each.lineno: each for each in tree.all(ast.Constant) if isinstance(each.value, (str, bytes))}
+    for secret in secrets_in(text):
+        line = text.count("\n", 0, secret.start) + 1
+        found.append((secret, line, literals.get(line)))
+    for name, literal in _named_texts(tree, names):
+        named = secret_named(name, literal.value) if isinstance(literal.value, str) else None
+        if named is not None:
+            found.append((named, literal.lineno, literal))
+    return found
+
+
+def _named_texts(tree: Tree, names: Names) -> Iterator[tuple[str, ast.Constant]]:
+    """Literals of a key's length with the name they are given under."""
+    for constant in tree.all(ast.Constant):
+        if not isinstance(constant.value, str) or not may_be_key(constant.value):
+            continue
+        match tree.parents.get(constant):
+            case ast.Assign(targets=[target]):
+                yield _key_of(target), constant
+            case ast.AnnAssign(target=target):
+                yield _key_of(target), constant
+            case ast.keyword(arg=str() as name) as keyword:
+                yield name, constant
+                yield _called(tree.parents.get(keyword), names) or "", constant
+            case ast.Dict(keys=keys, values=values):
+                key = keys[values.index(constant)] if constant in values else None
+                yield str(key.value) if isinstance(key, ast.Constant) else "", constant
+            case ast.Call() as call if constant in call.args:
+                first = call.args[0]
+                yield names.origin(call.func) or "", constant
+                if isinstance(first, ast.Constant) and first is not constant:
+                    yield str(first.value), constant
+
+
+def _key_of(target: ast.expr) -> str:
+    if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+        return str(target.slice.value)
+    return last_name(target)
+
+
+def _called(node: ast.AST | None, names: Names) -> str | None:
+    return names.origin(node.func) if isinstance(node, ast.Call) else None
