@@ -43,6 +43,13 @@ class Unit:
         """The functions in which something happens, by themselves or through what they call."""
         return eventful_functions(self.tree, self.values, self.actions)
 
+    @cached_property
+    def tested(self) -> frozenset[str]:
+        """The names and dotted attributes that any `if` or `while` of the file depends on."""
+        tests = [each.test for each in self.tree.all(ast.If, ast.While)]
+        parts = (part for test in tests for part in ast.walk(test))
+        return frozenset(ast.unparse(each) for each in parts if isinstance(each, (ast.Name, ast.Attribute)))
+
     def imported(self, call: ast.Call) -> "tuple[Unit, Function] | None":
         """The eventful function of another file of the repository that a call runs, with its file."""
         origin = self.names.origin(call.func)
