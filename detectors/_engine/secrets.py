@@ -13,7 +13,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,29 @@ class Secret:
     end: int
     shown: str
     value: str = field(repr=False)
+    pieces: tuple[str, ...] = field(default=(), repr=False)
+    """The literals it is put together from, where it stands in no single one."""
+
+    @property
+    def forms(self) -> Iterator[str]:
+        """The texts that are the secret or give a part of it away, the longest first."""
+        yield self.value
+        yield self.value.replace("\n", "\\n")
+        yield from self.pieces
+        yield from (each for each in self._lines if len(each) > _SHORT_LINE)
+
+    @property
+    def short_lines(self) -> frozenset[str]:
+        """Lines of a key block that are too short to be looked for inside of other lines."""
+        return frozenset(each for each in self._lines if len(each) <= _SHORT_LINE)
+
+    @property
+    def _lines(self) -> list[str]:
+        lines = [each.strip() for each in self.value.split("\n")] if "\n" in self.value else []
+        return [each for each in lines if each and "-----" not in each]
 
 
+_SHORT_LINE = 20
 _UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 _AZURE = r"[0-9a-f]{32}|[A-Za-z0-9]{84}"
 
@@ -149,11 +170,28 @@ def secret_named(name: str, value: str) -> Secret | None:
     return None
 
 
+def secrets_across(value: str, literals: Iterable[str]) -> Iterator[Secret]:
+    """The keys in the value of a text that is written as several literals, one after another."""
+    pieces = tuple(each for each in literals if len(each) > 3)
+    for each in secrets_in(value):
+        if not any(each.value in piece for piece in pieces):
+            yield replace(each, pieces=tuple(piece for piece in pieces if _overlap(piece, each.value)))
+
+
+def _overlap(piece: str, value: str) -> bool:
+    """Whether the secret goes on in the piece, or begins or ends in it."""
+    ends = (value[:4] in piece, value[-4:] in piece)
+    return piece in value or any(ends)
+
+
 def redacted(text: str, secrets: Iterable[Secret]) -> str:
     """The text with every one of the secrets replaced by what may be shown of it."""
     for each in secrets:
-        for part in (each.value, *_lines(each.value)):
-            text = text.replace(part, each.shown)
+        for form in each.forms:
+            text = text.replace(form, each.shown)
+        if each.short_lines:
+            lines = text.split("\n")
+            text = "\n".join(each.shown if line.strip() in each.short_lines else line for line in lines)
     return text
 
 
@@ -161,18 +199,8 @@ def digested(text: str, secrets: Iterable[Secret]) -> str:
     """As `redacted`, but two secrets stay different texts: with a digest no one can turn round."""
     for each in secrets:
         digest = hashlib.sha256(each.value.encode()).hexdigest()[:8]
-        for part in (each.value, *_lines(each.value)):
-            text = text.replace(part, f"{each.shown}{digest}")
+        text = redacted(text, [replace(each, shown=f"{each.shown}{digest}")])
     return text
-
-
-def _lines(value: str) -> list[str]:
-    """The lines of a key block, each of which is part of the secret."""
-    return (
-        [each.strip() for each in value.split("\n") if len(each.strip()) > 20 and "-----" not in each]
-        if "\n" in value
-        else []
-    )
 
 
 def _is_real(form: Format, body: str) -> bool:

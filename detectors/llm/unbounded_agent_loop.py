@@ -82,6 +82,7 @@ def detect(code: Code) -> Iterator[Problem]:
             f"`{code.name(call.node.func)}` is asked again until the model itself wants no more tools: nothing limits "
             "the steps or what they cost.",
             related=[(call.node, "one more paid step")],
+            tier=Tier.ADVICE if code.is_notebook else None,
         )
 
 

@@ -3,7 +3,7 @@
 An f-string, `%`, `.format` or `+` builds the text on every call, also where the level is off, and every message
 becomes a different one for tools that group by template. Given as arguments, the values are formatted only when
 the record is written. In a training step this costs time every batch, and formatting a GPU tensor makes the host
-wait for it.
+wait for it; in an endpoint it costs time every request.
 
 ❌
 ```python
@@ -34,7 +34,7 @@ https://docs.python.org/3/library/logging.html#logging.Logger.debug
 import ast
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Tier, is_built, lazy_form
+from detectors import FUNCTIONS, Code, Problem, Tier, is_built, lazy_form
 
 TIER = Tier.ADVICE
 WORDS = ("log", "debug(|info(|warning(|warn(|error(|exception(|critical(|fatal(|.log(")
@@ -94,9 +94,20 @@ def _repeats(code: Code, call: ast.Call) -> str:
     below: ast.AST = call
     loops = {id(each.loop) for each in code.training_steps} if "backward" in code.text else set()
     for above in code.tree.ancestors(call):
-        if isinstance(above, (ast.If, ast.ExceptHandler, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        if isinstance(above, (ast.If, ast.ExceptHandler, ast.Lambda)):
             break
+        if isinstance(above, FUNCTIONS):
+            return _per_request(code, call)
         if id(above) in loops and below in getattr(above, "body", []):
             return "in every training step"
         below = above
     return ""
+
+
+def _per_request(code: Code, call: ast.Call) -> str:
+    """The endpoint must run a model: for other handlers a text more or less is nothing."""
+    endpoint = code.endpoints.directly_in(call) if code.endpoints.all else None
+    runs = code.inference.runs if endpoint is not None else []
+    if endpoint is None or not any(each.is_certain and code.endpoints.around(each.node) is endpoint for each in runs):
+        return ""
+    return f"for every request that `{endpoint.function.name}` answers"
