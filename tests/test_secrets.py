@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from detectors import Code, Tier, analyse
-from detectors._engine.secrets import FORMATS, _checksum, secrets_in
+from detectors._engine.secrets import FORMATS, checksum, secrets_in
 
 ALPHANUMERIC = string.ascii_letters + string.digits
 UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -20,7 +20,7 @@ def text_of(alphabet: str, length: int, seed: int = 5) -> str:
 
 def github_like(prefix: str) -> str:
     body = text_of(ALPHANUMERIC, 30)
-    return prefix + body + _checksum(body)
+    return prefix + body + checksum(body)
 
 
 KEYS = {

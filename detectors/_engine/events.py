@@ -200,7 +200,7 @@ class Actions:
         func = call.func
         if isinstance(func, (ast.Name, ast.Attribute)) and self._names.origin(func) is not None:
             return False
-        if _VERB.match(last_name(func)) and not self._values.is_strong(func):
+        if _VERB.match(last_name(func).lstrip("_")) and not self._values.is_strong(func):
             return False
         if isinstance(func, ast.Name):
             if func.id == "self" or self._values.calls.callee(call) is not None:

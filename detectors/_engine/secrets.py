@@ -120,7 +120,7 @@ _PLACEHOLDER = re.compile(
 _KEY = re.compile(r"(?=.*[0-9])[A-Za-z0-9+/_-]+")
 _NEPTUNE_ANONYMOUS = "b706bc8f"
 
-_NAMED: tuple[tuple[re.Pattern[str], re.Pattern[str], str, str], ...] = tuple(
+NAMED: tuple[tuple[re.Pattern[str], re.Pattern[str], str, str], ...] = tuple(
     (re.compile(name, re.I), re.compile(value), provider, variable)
     for name, value, provider, variable in (
         (r"wandb_?(api_?)?key|^wandb\.login$", r"[0-9a-f]{40}", "Weights & Biases", "WANDB_API_KEY"),
@@ -163,7 +163,7 @@ def may_be_key(value: str) -> bool:
 
 def secret_named(name: str, value: str) -> Secret | None:
     """The key a value is because of the name it is given under: a variable, a keyword, the origin of a call."""
-    for names, values, provider, variable in _NAMED:
+    for names, values, provider, variable in NAMED:
         if names.search(name) and values.fullmatch(value):
             is_random = entropy(value) >= 2.9 and not _PLACEHOLDER.search(value)
             return Secret(provider, variable, 0, len(value), "…", value) if is_random else None
@@ -207,7 +207,7 @@ def _is_real(form: Format, body: str) -> bool:
     if _PLACEHOLDER.search(body) or entropy(body) < form.entropy:
         return False
     if form.provider in ("GitHub", "npm") and "_" not in body:
-        return _checksum(body[:-6]) == body[-6:]
+        return checksum(body[:-6]) == body[-6:]
     if form.prefix in ("sk-", "hf_", "fw_", "r8_", "gsk_") and not form.body.startswith("[0-9a-f]"):
         return bool(re.search(r"[A-Z]", body) and re.search(r"[a-z]", body))
     if form.provider == "Neptune":
@@ -215,7 +215,7 @@ def _is_real(form: Format, body: str) -> bool:
     return True
 
 
-def _checksum(body: str) -> str:
+def checksum(body: str) -> str:
     """CRC-32 in base 62, as GitHub's tokens end with.
     https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/
     """

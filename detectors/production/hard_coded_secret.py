@@ -24,6 +24,7 @@ https://cheatsheetseries.owasp.org/cheatsheets/Secrets_Management_Cheat_Sheet.ht
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
 from detectors import SECRET_PREFIXES, Code, Problem, Tier
@@ -35,10 +36,18 @@ WORDS = (
     ),
 )
 
+_FIXTURES = re.compile(r"(^|[/\\])(unit|integration|fixtures?|testdata|test_?data|testcerts?)[/\\]")
+
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Keys of known formats, and values of a key's form under a key's name."""
+    """Keys of known formats, and values of a key's form under a key's name.
+
+    Tests make key pairs of their own, which open nothing; a provider's key in a test is a provider's key.
+    """
+    is_test = code.is_test or bool(_FIXTURES.search(code.path))
     for secret, line, literal in code.secrets:
+        if is_test and secret.provider == "private key":
+            continue
         whole = isinstance(literal, ast.Constant) and literal.value == secret.value
         is_plain = whole and not isinstance(code.tree.parents.get(literal), ast.JoinedStr) if literal else False
         shown = f" (`{secret.shown}`)" if secret.shown != "…" else ""

@@ -4,5 +4,5 @@
 and rewrites `findings.tsv`: package, path, line, rule, tier, label, reason, message. Labels are kept by place and
 rule, so a changed detector shows its effect as a diff of that file. Inline findings without a label are listed at the
 end: read them in their context, and label them `right`, `wrong` or `arguable` with a few words. Wrong ones become
-silent cases.
+silent cases. `python -m tests.corpus PROJECT…` looks at a few of them.
 """

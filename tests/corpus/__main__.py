@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 import tarfile
+import zipfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,16 @@ class Row:
         return self.package, self.path, self.line, self.rule
 
 
-def main() -> int:
-    """Exit status 1 when an inline finding has not been labelled yet."""
-    folders = [unpacked(*line.split("\t")) for line in PACKAGES.read_text().splitlines() if not line.startswith("#")]
-    labels = {row.place: (row.label, row.reason) for row in read(FINDINGS)} if FINDINGS.exists() else {}
+def main(projects: Sequence[str] = ()) -> int:
+    """Exit status 1 when an inline finding has not been labelled yet.
+
+    With names of projects only these are looked at, and what is known of the others stays.
+    """
+    pinned = [line.split("\t") for line in PACKAGES.read_text().splitlines() if not line.startswith("#")]
+    chosen = [each for each in pinned if not projects or each[0].partition("-")[0] in projects]
+    folders = [unpacked(*each) for each in chosen]
+    known = list(read(FINDINGS)) if FINDINGS.exists() else []
+    labels = {row.place: (row.label, row.reason) for row in known}
     rows: list[Row] = []
     advice = Counter[str]()
     for folder in folders:
@@ -54,28 +61,36 @@ def main() -> int:
             place = (folder.name, path, finding["line"], finding["rule"])
             message = " ".join(finding["message"].split())
             rows.append(Row(*place, finding["tier"], *labels.get(place, ("", "")), message))
-    write(FINDINGS, sorted(rows))
+    others = [row for row in known if row.package not in {folder.name for folder in folders}] if projects else []
+    write(FINDINGS, sorted([*rows, *others]))
     lines = sum(count_lines(folder) for folder in folders)
     report(rows, advice, lines)
     return 1 if any(not row.label for row in rows) else 0
 
 
 def unpacked(name: str, sha256: str) -> Path:
-    """The folder of a source distribution, downloaded by pip and checked.
+    """The folder of a source distribution, or of a wheel where pip cannot prepare the sources without a compiler;
+    downloaded by pip and checked.
 
     Raises:
         SystemExit: the download failed, or is not the file that was pinned.
     """
-    folder = STORE / name.removesuffix(".tar.gz")
+    is_wheel = name.endswith(".whl")
+    project, version = name.split("-")[:2] if is_wheel else name.removesuffix(".tar.gz").rsplit("-", 1)
+    folder = STORE / f"{project}-{version}"
     if folder.is_dir():
         return folder
     archive = STORE / name
     if not archive.exists():
-        project, version = name.removesuffix(".tar.gz").rsplit("-", 1)
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:"]
+        kind = ["--only-binary", ":all:"] if is_wheel else ["--no-binary", project]
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", *kind]
         subprocess.run([*command, "--dest", STORE, f"{project}=={version}"], check=False)
     if not archive.exists() or hashlib.sha256(archive.read_bytes()).hexdigest() != sha256:
         raise SystemExit(f"{name} could not be downloaded as pinned")
+    if is_wheel:
+        with zipfile.ZipFile(archive) as wheel:
+            wheel.extractall(folder)
+        return folder
     with tarfile.open(archive) as tar:
         tar.extractall(STORE, filter="data")
     return folder
@@ -125,4 +140,4 @@ def report(rows: list[Row], advice: Counter[str], lines: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
