@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from app.settings import Settings
+from detectors import without_keys
 
 REDACTED = "[redacted]"
 SHORTEST_SECRET = 6
@@ -35,7 +36,8 @@ PATTERNS = (
 
 
 class Redaction:
-    """Takes secrets out of text: everything that looks like one, and the values we were configured with."""
+    """Takes secrets out of text: everything that looks like one, the values we were configured with, and the keys
+    that a traceback may quote from the sources that were read."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST_SECRET}
@@ -49,7 +51,7 @@ class Redaction:
         return cls(value.get_secret_value() for value in values)
 
     def __call__(self, text: str) -> str:
-        return self._pattern.sub(REDACTED, text)
+        return without_keys(self._pattern.sub(REDACTED, text))
 
 
 def _forms(secret: str) -> Iterable[str]:

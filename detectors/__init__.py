@@ -39,6 +39,7 @@ from detectors._engine.ranks import speaks_of_distribution, speaks_of_ranks
 from detectors._engine.retrieval import EVALUATES, RERANKS, STORES, Length, Splitter
 from detectors._engine.schedules import Schedule, Unit
 from detectors._engine.secrets import PREFIXES as SECRET_PREFIXES
+from detectors._engine.secrets import without_keys
 from detectors._engine.splits import By, Part, Split, part_named
 from detectors._engine.subjects import last_name
 from detectors._engine.tensors import Graph
@@ -118,4 +119,5 @@ __all__ = [
     "speaks_of_accumulation",
     "speaks_of_distribution",
     "speaks_of_ranks",
+    "without_keys",
 ]

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "app/health.py": "app.queue app.settings app.store",
     "app/job_list.py": "app.embedded app.events app.queue app.settings app.store",
     "app/local": "app.diff app.notebooks app.pipeline app.pull_request app.review detectors",
-    "app/logs.py": "app.settings pydantic structlog",
+    "app/logs.py": "app.settings detectors pydantic structlog",
     "app/metrics.py": "prometheus_client",
     "app/notebooks": "app.diff detectors",
     "app/payloads.py": "app.pull_request pydantic",

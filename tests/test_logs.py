@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from app.logs import REDACTED, Redaction, configure
 from app.settings import Settings
+from tests.keys import every_key, is_in
 
 TOKEN = "ghs_16C7e42F292c6912E7710c838347Ae178B4a"
 LONG_TOKEN = "ghs_12345_eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxMjMifQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1g"
@@ -124,3 +125,16 @@ def test_what_is_bound_is_on_each_line_of_ours_of_libraries_and_of_threads(
     ]
     assert written["theirs"]["logger"] == "some.library"
     assert all(line["level"] and line["timestamp"] for line in written.values())
+
+
+def test_keys_that_a_traceback_quotes_are_redacted(lines: Callable[[], list[dict[str, str]]]) -> None:
+    keys = [each for each in every_key() if "_KEY" not in each.name]
+    for key in keys:
+        try:
+            raise ValueError(f"cannot read {key.line}")
+        except ValueError:
+            structlog.get_logger("mlstaff.test").exception("failed", text=key.value)
+
+    written = json.dumps(lines())
+
+    assert [key.name for key in keys if is_in(key.body, written)] == []
