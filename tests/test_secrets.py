@@ -7,63 +7,64 @@ from dataclasses import asdict
 import pytest
 
 from detectors import Code, Tier, analyse
-from detectors._engine.secrets import FORMATS, checksum, secrets_in
+from detectors._engine.secrets import secrets_in
+from tests.keys import Key, every_key, is_in
 
 ALPHANUMERIC = string.ascii_letters + string.digits
-UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-HEX = "0123456789abcdef"
+KEYS = {each.name: each for each in every_key()}
+LINES = {
+    "a logger's text": "import logging\n\nlogger = logging.getLogger(__name__)\n\n\n"
+    'def report(name):\n    logger.info(f"{name} uses KEY")\n',
+    "an argument of a client": "from openai import OpenAI\n\nclient = OpenAI(api_key='KEY')\n"
+    'print(client.responses.create(model="gpt-4.1", input="hi", user=\'KEY\'))\n',
+    "a name that is cut": "import pickle\n\nimport requests\n\n"
+    "pickle.loads(requests.get(url, headers={'t': 'KEY'}).read())\n",
+    "a path of one machine": "import pandas\n\nframe = pandas.read_csv('/home/ada/projects/KEY/train.csv')\n",
+    "the line above": "import torch\n\n"
+    "TOKEN = 'KEY'\nmodel = torch.nn.Linear(3, 3)\ntorch.save(model, 'model.pt')  # KEY\n",
+    "a prompt": "from fastapi import FastAPI\nfrom openai import OpenAI\n\n"
+    "app = FastAPI()\nclient = OpenAI(timeout=9)\n\n\n"
+    "@app.post('/ask')\ndef ask(question: str):\n"
+    "    return client.responses.create(model='gpt-4.1', input=question, instructions=f'KEY {question}')\n",
+}
+"""Code in which another rule speaks of the line that holds the key."""
 
 
 def text_of(alphabet: str, length: int, seed: int = 5) -> str:
     return "".join(random.Random(seed).choices(alphabet, k=length))
 
 
-def github_like(prefix: str) -> str:
-    body = text_of(ALPHANUMERIC, 30)
-    return prefix + body + checksum(body)
-
-
-KEYS = {
-    "Hugging Face": "hf_" + text_of(string.ascii_letters, 34),
-    "Anthropic": "sk-ant-" + "api03-" + text_of(ALPHANUMERIC, 93),
-    "OpenRouter": "sk-or-v1-" + text_of(HEX, 64),
-    "OpenAI project": "sk-proj-" + text_of(ALPHANUMERIC, 74),
-    "OpenAI": "sk-" + text_of(ALPHANUMERIC, 48),
-    "Groq": "gsk_" + text_of(ALPHANUMERIC, 52),
-    "Replicate": "r8_" + text_of(ALPHANUMERIC, 37),
-    "Google": "AIza" + text_of(ALPHANUMERIC, 35),
-    "AWS": "AKIA" + text_of(UPPER, 16),
-    "GitHub": github_like("ghp_"),
-    "npm": github_like("npm_"),
-    "Slack": "xoxb-" + f"{text_of('123456789', 11)}-{text_of('123456789', 12)}-{text_of(ALPHANUMERIC, 24)}",
-    "Stripe": "sk_live_" + text_of(ALPHANUMERIC, 24),
-    "LangSmith": "lsv2_" + f"pt_{text_of(HEX, 32)}_{text_of(HEX, 10)}",
-    "Databricks": "dapi" + text_of(HEX, 32),
-    "NVIDIA": "nvapi-" + text_of(ALPHANUMERIC, 64),
-    "Pinecone": "pcsk_" + f"{text_of(ALPHANUMERIC, 6)}_{text_of(ALPHANUMERIC, 63)}",
-}
-
-
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
-def test_a_key_is_found_on_its_line_and_appears_nowhere_in_the_analysis(key: str) -> None:
-    text = f'import os\n\nTOKEN = "{key}"\nclient = connect(TOKEN)\n'
+def test_a_key_is_found_on_its_line_and_appears_nowhere_in_the_analysis(key: Key) -> None:
+    text = f"import os\n\n{key.line}\nclient = connect(TOKEN)\n"
     findings = analyse(text, "client.py", rules={"hard-coded-secret"}).findings
 
     assert [(each.line, each.tier) for each in findings] == [(3, Tier.BUG)]
-    body = key[max(len(each.prefix) for each in FORMATS if key.startswith(each.prefix)) :]
-    assert not any(body[at : at + 8] in str(asdict(findings[0])) for at in range(len(body) - 7))
+    assert not is_in(key.body, str(asdict(findings[0])))
+
+
+@pytest.mark.parametrize("code", LINES.values(), ids=LINES)
+def test_no_other_rule_repeats_a_key_or_suggests_a_line_that_holds_it(code: str) -> None:
+    others = set()
+    for key in KEYS.values():
+        value = key.value.replace("\n", "\\n")
+        text = f"{key.line}\n{code.replace('KEY', value)}"
+        findings = analyse(text, "client.py").findings
+
+        others |= {each.rule for each in findings} - {"hard-coded-secret"}
+        assert not any(is_in(key.body, str(asdict(each))) for each in findings), key.name
+    assert others
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
-def test_no_other_rule_repeats_a_key_or_suggests_a_line_that_holds_it(key: str) -> None:
-    text = (
-        "import logging\n\nlogger = logging.getLogger(__name__)\n\n\n"
-        f'def report(name):\n    logger.info(f"{{name}} uses {key}")\n'
-    )
-    findings = analyse(text, "client.py").findings
+def test_a_key_in_two_literals_is_found_and_neither_half_is_repeated(key: Key) -> None:
+    half = len(key.value) // 2
+    if key.value != key.body and key.name != "private key":
+        text = f'import torch\n\ntorch.save(model.eval(), open(\n    "{key.value[:half]}"\n    "{key.value[half:]}"))\n'
+        findings = analyse(text, "client.py").findings
 
-    assert {each.rule for each in findings} >= {"eager-log-format", "hard-coded-secret"}
-    assert not any(key in str(asdict(each)) for each in findings)
+        assert "hard-coded-secret" in {each.rule for each in findings}
+        assert not any(is_in(key.body, str(asdict(each))) for each in findings)
 
 
 def test_another_key_on_the_same_line_is_a_new_finding() -> None:

@@ -293,8 +293,16 @@ class Code:
         """The object's name in the author's words, for messages: `self.optimizer`, short code otherwise."""
         if node is None:
             return ""
-        text = ast.unparse(node)
+        text = self.shown(ast.unparse(node))
         return text if len(text) <= 60 and "\n" not in text else last_name(node) or text[:57] + "…"
+
+    def shown(self, text: str) -> str:
+        """A text of this file as it may be repeated. Cut it only after that: half a key is not known as one."""
+        return redacted(text, self._hidden)
+
+    @cached_property
+    def _hidden(self) -> list[Secret]:
+        return [secret for secret, _, _ in self.secrets]
 
     # -- findings -----------------------------------------------------------------------------------------
 
@@ -323,22 +331,19 @@ class Code:
         shown = excerpts.shown(node)
         first, last = excerpts.around(shown, mending, show)
         text = self.source.lines[line - 1].strip()
-        secrets = [secret for secret, _, _ in self.secrets]
         mended = good or (excerpts.mended(first, last, mending) if mending else "")
-        if secrets and any(
-            redacted(each.text or "", secrets) != (each.text or "") for each in self.source.edits(fixing)
-        ):
+        if self._hidden and any(self.shown(each.text or "") != (each.text or "") for each in self.source.edits(fixing)):
             fixing = ()  # a suggestion repeats whole lines
         return Problem(
             line=line,
             end_line=min(shown[1], line + EXCERPT),
-            message=redacted(message, secrets),
-            bad=redacted(dedented(self.source.lines[first - 1 : last]), secrets),
-            good=redacted(mended, secrets),
+            message=self.shown(message),
+            bad=self.shown(dedented(self.source.lines[first - 1 : last])),
+            good=self.shown(mended),
             definition=self.tree.definition(node),
-            text=digested(text, secrets),
+            text=digested(text, self._hidden),
             fix=fixing,
-            related=tuple(Related(each.lineno, role) for each, role in related),  # type: ignore[attr-defined]
+            related=tuple(Related(each.lineno, self.shown(role)) for each, role in related),  # type: ignore[attr-defined]
             tier=tier,
             source=self.source,
         )

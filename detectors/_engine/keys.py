@@ -1,12 +1,17 @@
 """Keys: the secrets of a file with the literals that hold them, by the key's own form or by the name it is given."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 from detectors._engine.names import Names
-from detectors._engine.secrets import Secret, may_be_key, secret_named, secrets_in
+from detectors._engine.secrets import PREFIXES, Secret, may_be_key, secret_named, secrets_across, secrets_in
 from detectors._engine.subjects import last_name
 from detectors._engine.tree import Tree
+
+_LITERALS = re.compile(r"(?<![\"'])([\"'])(.+?)\1(?![\"'])")
+_SHORTEST = 15
+"""Characters; what is shorter holds no key."""
 
 
 def keys_in(text: str, tree: Tree, names: Names) -> list[tuple[Secret, int, ast.expr | None]]:
@@ -16,11 +21,27 @@ def keys_in(text: str, tree: Tree, names: Names) -> list[tuple[Secret, int, ast.
     for secret in secrets_in(text):
         line = text.count("\n", 0, secret.start) + 1
         found.append((secret, line, literals.get(line)))
+    for joined, several in _joined_texts(text, tree):
+        found += ((secret, several.lineno, several) for secret in secrets_across(joined, _pieces(text, several)))
     for name, literal in _named_texts(tree, names):
         named = secret_named(name, literal.value) if isinstance(literal.value, str) else None
         if named is not None:
             found.append((named, literal.lineno, literal))
     return found
+
+
+def _joined_texts(text: str, tree: Tree) -> Iterator[tuple[str, ast.Constant]]:
+    """Texts that are written as several literals, one after another: no search of the source finds what they hold."""
+    if any(prefix in text for prefix in PREFIXES):
+        for constant in tree.all(ast.Constant):
+            value = constant.value
+            if isinstance(value, str) and len(value) > _SHORTEST and value not in text:
+                yield value, constant
+
+
+def _pieces(text: str, literal: ast.Constant) -> list[str]:
+    lines = text.split("\n")[literal.lineno - 1 : literal.end_lineno]
+    return [found[2] for line in lines for found in _LITERALS.finditer(line)]
 
 
 def _named_texts(tree: Tree, names: Names) -> Iterator[tuple[str, ast.Constant]]:

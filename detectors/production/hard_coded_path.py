@@ -56,9 +56,11 @@ def detect(code: Code) -> Iterator[Problem]:
         who = next((each for each in match.groups() if each), "") if match else ""
         if _NOBODY.match(who) or not _is_used(code, constant):
             continue
+        shown = code.shown(text)
+        shown = shown if len(shown) <= 60 else f"{shown[:57]}…"
         yield code.problem(
             constant,
-            f"`{text if len(text) <= 60 else text[:57] + '…'}` is a folder of one machine: the code runs nowhere else.",
+            f"`{shown}` is a folder of one machine: the code runs nowhere else.",
             tier=Tier.ADVICE if code.is_notebook else None,
         )
 
