@@ -83,17 +83,18 @@ def review(
     """Review a change: only what it brings is said, as on a pull request."""
     from app.diff import parse
     from app.local.change import local_reports
-    from app.local.worktree import NoRepository, changes, with_local_texts
+    from app.local.worktree import NoRepository, changes, top_of, with_local_texts
 
     if (base is None) == (diff is None):
         _usage("give either --base REF or --diff FILE")
     try:
-        files = changes(root, base) if base else tuple(with_local_texts(parse(_read(diff or "-")), root))
+        top = top_of(root) if base else root
+        files = changes(top, base) if base else tuple(with_local_texts(parse(_read(diff or "-")), root))
     except NoRepository as error:
         _usage(str(error))
     except OSError as error:
         _usage(f"{diff}: {error.strerror}")
-    _finish(local_reports(files, root=root, whole_file=whole_file), format, fail_on, _config_file(config, root))
+    _finish(local_reports(files, root=top, whole_file=whole_file), format, fail_on, _config_file(config, root))
 
 
 @cli.command()

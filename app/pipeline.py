@@ -2,6 +2,7 @@
 
     bytes      github.fetch             -> PullRequest     the diff and the head texts, as read
     files      relevance.decide         -> Relevance       most pull requests stop here
+    the rest   surroundings             -> Around          what a file imports, what is pinned where it is
     one file   review.find              -> FileReport      what is at the head and not at the merge base
     reports    pipeline.review          -> Review          named, placed, shared out, rendered
     Review     github.publish                              one review, one check run
@@ -13,7 +14,6 @@ command line and the playground call the same functions.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from app import relevance
 from app.configuration.config import Layer, Reading, read
@@ -25,10 +25,8 @@ from app.review.find import FileReport, introduced_in, is_analysed
 from app.review.fingerprint import told
 from app.review.markdown import prose
 from app.review.options import Options
+from app.surroundings import SidesPins, surroundings_of
 from detectors import Skipped
-
-_NEIGHBOURS = 20
-"""Imported files that the analysis of one file is given."""
 
 
 def to_analyse(files: Sequence[ChangedFile]) -> tuple[ChangedFile, ...]:
@@ -41,20 +39,16 @@ def to_analyse(files: Sequence[ChangedFile]) -> tuple[ChangedFile, ...]:
     )
 
 
-def imported_texts(file: ChangedFile, files: Sequence[ChangedFile]) -> dict[str, str]:
-    """The head texts of the other changed files that the file may import, so that calls into them can be followed."""
-    head = file.head or ""
-    others = (other for other in files if other.path != file.path and is_analysed(other.path))
-    named = {other.path: other.head for other in others if other.head and PurePosixPath(other.path).stem in head}
-    return dict(sorted(named.items())[:_NEIGHBOURS])
-
-
 def find(pull_request: PullRequest, *, whole_file: bool = False) -> tuple[FileReport, ...]:
     """The reports of all files one after the other, for callers without a process pool."""
-    return tuple(
-        introduced_in(file, imported_texts(file, pull_request.files), whole_file)
-        for file in to_analyse(pull_request.files)
-    )
+    around = surroundings_of(pull_request)
+    reports = (introduced_in(file, around.of(file), whole_file) for file in to_analyse(pull_request.files))
+    return (*reports, *broken_manifests(around.pins))
+
+
+def broken_manifests(pins: SidesPins) -> tuple[FileReport, ...]:
+    """Reports that name the manifests that could not be read; nothing else is lost with them."""
+    return tuple(FileReport(each.path, skipped=(each,)) for each in pins.broken)
 
 
 def review(pull_request: PullRequest, reports: Sequence[FileReport], options: Options) -> Review:
@@ -68,7 +62,8 @@ def review(pull_request: PullRequest, reports: Sequence[FileReport], options: Op
     options = _with_memory(reading.config.options(options), pull_request.threads)
     files = {file.path: file for file in pull_request.files}
     shares = share_out(
-        (remark for report in reports for remark in remarks(files[report.path], report.findings)), options
+        (remark for report in reports if report.findings for remark in remarks(files[report.path], report.findings)),
+        options,
     )
     said = write.Said(shares, skipped, reading.mistakes, decision.reason)
     return write.review(said, pull_request.head_sha, options)

@@ -4,7 +4,8 @@ Everything between fetching and publishing is a function of these. Line numbers 
 `side` is GitHub's word: LEFT is the merge base, RIGHT is the head.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -98,7 +99,10 @@ class ConfigFile:
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """One head of a pull request, as read from GitHub: a snapshot that is never written to."""
+    """One head of a pull request, as read from GitHub: a snapshot that is never written to.
+
+    `around` are texts of files that it does not change, by path: manifests, and modules that its files import.
+    """
 
     ref: PullRequestRef
     title: str
@@ -116,3 +120,4 @@ class PullRequest:
     threads: tuple[Thread, ...] = ()
     reviewed_heads: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    around: Mapping[str, str] = field(default_factory=dict)

@@ -27,12 +27,13 @@ from app.github.publish import HeadMoved, Publisher, Said
 from app.pull_request import ChangedFile, PullRequest, PullRequestRef
 from app.queue.analysts import AnalysisFailed, Analysts
 from app.review.comment import Conclusion, Review
-from app.review.find import FileReport, introduced_in
+from app.review.find import Around, FileReport, introduced_in
 from app.review.fingerprint import told
 from app.review.markdown import prose
 from app.review.options import Options
 from app.settings import Settings
 from app.store import Store, Unavailable
+from app.surroundings import Sides, SidesPins, Surroundings, manifests_of, pins_on, sides_of
 from detectors import Skipped
 
 #: After so long the head is looked at once more before anything is said of it.
@@ -171,13 +172,21 @@ class Reviewing:
 
     async def _reports(self, pull_request: PullRequest, *, whole_files: bool) -> list[FileReport]:
         files = pipeline.to_analyse(pull_request.files)
-        return await asyncio.gather(*(self._report(pull_request, file, whole_files) for file in files))
+        sides = sides_of(pull_request)
+        around = Surroundings(sides, await self._pins(manifests_of(sides)) if files else SidesPins())
+        reports = await asyncio.gather(*(self._report(file, around.of(file), whole_files) for file in files))
+        return [*reports, *pipeline.broken_manifests(around.pins)]
 
-    async def _report(self, pull_request: PullRequest, file: ChangedFile, whole_file: bool) -> FileReport:
+    async def _pins(self, manifests: Sides) -> SidesPins:
         try:
-            return await self._analysts.run(
-                introduced_in, file, pipeline.imported_texts(file, pull_request.files), whole_file
-            )
+            return await self._analysts.run(pins_on, manifests) if manifests.head or manifests.base else SidesPins()
+        except AnalysisFailed as failed:
+            log.warning("the manifests could not be read", reason=str(failed))
+            return SidesPins()
+
+    async def _report(self, file: ChangedFile, around: Around, whole_file: bool) -> FileReport:
+        try:
+            return await self._analysts.run(introduced_in, file, around, whole_file)
         except AnalysisFailed as failed:
             return FileReport(file.path, skipped=(Skipped(file.path, str(failed)),))
 

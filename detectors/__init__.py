@@ -30,7 +30,7 @@ from detectors._engine.loaders import Loader, Style
 from detectors._engine.loops import TrainingStep, common_loop
 from detectors._engine.mend import Change
 from detectors._engine.messages import is_built, lazy_form, placeholders
-from detectors._engine.neighbours import Repository
+from detectors._engine.neighbours import Repository, imported_modules, module_paths
 from detectors._engine.passes import DISCRETE, EVALUATION, EvaluationPass, covers
 from detectors._engine.preprocessing import Fit, Leak, Learns
 from detectors._engine.problems import Problem
@@ -45,12 +45,15 @@ from detectors._engine.subjects import last_name
 from detectors._engine.tensors import Graph
 from detectors._engine.tree import FUNCTIONS, Function, Loop
 from detectors._engine.updates import Update, gives_gradients, is_bookkeeping
+from detectors._engine.versions import LIBRARIES, NOT_PINNED, Pin, Versions, release_of
 
 __all__ = [
     "DISCRETE",
     "EVALUATES",
     "EVALUATION",
     "FUNCTIONS",
+    "LIBRARIES",
+    "NOT_PINNED",
     "RERANKS",
     "SECRET_PREFIXES",
     "STORES",
@@ -87,6 +90,7 @@ __all__ = [
     "Loss",
     "Page",
     "Part",
+    "Pin",
     "Problem",
     "Region",
     "Related",
@@ -100,12 +104,14 @@ __all__ = [
     "TrainingStep",
     "Unit",
     "Update",
+    "Versions",
     "all_detectors",
     "analyse",
     "apply_edits",
     "common_loop",
     "covers",
     "gives_gradients",
+    "imported_modules",
     "introduced",
     "is_bookkeeping",
     "is_built",
@@ -113,8 +119,10 @@ __all__ = [
     "kind_suggested_by",
     "last_name",
     "lazy_form",
+    "module_paths",
     "part_named",
     "placeholders",
+    "release_of",
     "root_of",
     "speaks_of_accumulation",
     "speaks_of_distribution",

@@ -25,17 +25,20 @@ MAY_IMPORT = {
     "app/events.py": "app.pull_request pydantic",
     "app/formats": "app.review app.version detectors",
     "app/github": (
-        "app.conversation app.diff app.events app.metrics app.pull_request app.relevance app.review "
+        "app.conversation app.diff app.events app.manifests app.metrics app.pull_request app.relevance app.review "
         "app.settings app.store app.webhook github jwt requests structlog"
     ),
     "app/health.py": "app.queue app.settings app.store",
     "app/job_list.py": "app.embedded app.events app.queue app.settings app.store",
-    "app/local": "app.diff app.notebooks app.pipeline app.pull_request app.review detectors",
+    "app/local": (
+        "app.diff app.manifests app.notebooks app.pipeline app.pull_request app.review app.surroundings detectors"
+    ),
     "app/logs.py": "app.settings detectors pydantic structlog",
+    "app/manifests": "detectors",
     "app/metrics.py": "prometheus_client",
     "app/notebooks": "app.diff detectors",
     "app/payloads.py": "app.pull_request pydantic",
-    "app/pipeline.py": "app.configuration app.pull_request app.relevance app.review detectors",
+    "app/pipeline.py": "app.configuration app.pull_request app.relevance app.review app.surroundings detectors",
     "app/playground.py": "app.diff app.local app.notebooks app.pipeline app.pull_request app.relevance app.review",
     "app/queue": (
         "app.events app.logs app.metrics app.pull_request app.settings app.store docket pebble pydantic structlog"
@@ -49,7 +52,7 @@ MAY_IMPORT = {
     ),
     "app/reviewing.py": (
         "app.conversation app.events app.github app.pipeline app.pull_request app.queue app.relevance "
-        "app.review app.settings app.store detectors structlog"
+        "app.review app.settings app.store app.surroundings detectors structlog"
     ),
     "app/serve.py": (
         "app.embedded app.logs app.metrics app.queue app.recovery app.reviewer app.settings app.store app.web "
@@ -57,6 +60,7 @@ MAY_IMPORT = {
     ),
     "app/settings.py": "app.pull_request pydantic pydantic_settings",
     "app/store.py": "app.pull_request redis",
+    "app/surroundings.py": "app.manifests app.notebooks app.pull_request app.review detectors",
     "app/web": (
         "app.configuration app.events app.local app.metrics app.playground app.pull_request app.queue "
         "app.review app.settings app.store app.webhook detectors fastapi jinja2 markdown_it markupsafe "
@@ -68,8 +72,9 @@ MAY_IMPORT = {
 }
 
 PURE = (
-    "app/configuration", "app/diff.py", "app/formats", "app/notebooks", "app/pipeline.py", "app/pull_request.py",
-    "app/relevance.py", "app/review", "app/webhook.py", "detectors", "detectors/_engine",
+    "app/configuration", "app/diff.py", "app/formats", "app/manifests", "app/notebooks", "app/pipeline.py",
+    "app/pull_request.py", "app/relevance.py", "app/review", "app/surroundings.py", "app/webhook.py", "detectors",
+    "detectors/_engine",
 )  # fmt: skip
 """Everything between fetching and publishing: functions of their arguments."""
 

@@ -19,7 +19,7 @@ from app.local.check import Source, analysed, check
 from app.local.sources import UnreadableSource, decoded, source_files, source_text
 from app.review.find import FileReport
 from app.review.options import Options
-from detectors import Edit, Related, Skipped, Tier
+from detectors import NOT_PINNED, Edit, Pin, Related, Skipped, Tier, Versions
 from tests.changes import BUGGY, LENGTH, LOOP, TRAINING, finding, unified
 
 
@@ -271,11 +271,12 @@ def test_what_could_not_be_analysed_is_tried_again(folder: Path, monkeypatch: py
     assert check([Path("train.py")], jobs=1, cache=cache)[0].findings
 
 
-def test_the_cache_is_asked_by_text_path_and_rules(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = {key("a.py", "x"), key("b.py", "x"), key("a.py", "y")}
+def test_the_cache_is_asked_by_text_path_pins_and_rules(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {key("a.py", "x", NOT_PINNED), key("b.py", "x", NOT_PINNED), key("a.py", "y", NOT_PINNED)}
+    keys.add(key("a.py", "x", Versions({"torch": Pin((2,))})))
     monkeypatch.setattr("app.local.cache.rule_set_version", lambda: "another")
 
-    assert len({*keys, key("a.py", "x")}) == 4
+    assert len({*keys, key("a.py", "x", NOT_PINNED)}) == 5
 
 
 def test_a_broken_or_forbidden_cache_is_no_cache(folder: Path) -> None:
@@ -295,7 +296,7 @@ def test_a_report_survives_the_cache_whole(folder: Path) -> None:
     assert Cache(folder).read(["k", "other"]) == {"k": whole}
 
 
-def fatal(text: str, path: str, files: dict[str, str]) -> FileReport:
+def fatal(text: str, path: str, *_: object) -> FileReport:
     """An analysis that ends its process for one of the sources."""
     if text == "fatal":
         import os
@@ -314,7 +315,7 @@ def test_a_source_that_ends_its_process_is_named_and_the_rest_checked(monkeypatc
     assert [path for path, report in reports.items() if report.skipped] == ["20.py"]
 
 
-def endless(text: str, path: str, files: dict[str, str]) -> FileReport:
+def endless(text: str, path: str, *_: object) -> FileReport:
     """An analysis that never ends for one of the sources, and goes on after what a detector raises."""
     while text == "endless":
         try:
@@ -458,3 +459,81 @@ def test_a_configuration_is_validated_and_shown(folder: Path) -> None:
     assert "comments_per_rule: 5  # the defaults\n" in result.stdout
     assert run("config").exit_code == 0
     assert "properties" in json.loads(run("config", "--schema").stdout)
+
+
+UNSAFE = "import torch\n\nweights = torch.load(path)\n"
+"""What torch before 2.6 unpickles."""
+
+
+@pytest.mark.parametrize(
+    ("manifests", "said"),
+    [
+        ({"requirements.txt": "torch==2.1.0\n"}, "torch 2.1 is pinned in requirements.txt"),
+        ({"requirements.txt": "torch>=2.6\n"}, ""),
+        ({"requirements.txt": "torch==2.1\n", "jobs/pyproject.toml": "[project]\ndependencies = ['torch~=2.7']"}, ""),
+        ({"pyproject.toml": "[project]\ndependencies = ['torch>=1.13']"}, "pyproject.toml asks for `torch>=1.13`"),
+        ({}, "no version of torch is pinned here"),
+    ],
+)
+def test_the_nearest_manifest_above_a_file_says_which_versions_are_assumed(
+    folder: Path, manifests: dict[str, str], said: str
+) -> None:
+    git("init", "-q")
+    for path, text in {**manifests, "jobs/load.py": UNSAFE}.items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text(text)
+
+    assert said in run("check", "jobs").stdout
+    assert ("unsafe-deserialisation" in run("check", "jobs").stdout) is bool(said)
+
+
+def test_another_pin_is_another_entry_of_the_cache(folder: Path) -> None:
+    (folder / "load.py").write_text(UNSAFE)
+    (folder / "requirements.txt").write_text("torch==2.7\n")
+    assert "unsafe" not in run("check", ".").stdout
+
+    (folder / "requirements.txt").write_text("torch==2.5\n")
+    assert "torch 2.5 is pinned in requirements.txt" in run("check", ".").stdout
+
+
+def test_a_broken_manifest_is_named_and_costs_only_itself(folder: Path) -> None:
+    (folder / "load.py").write_text(UNSAFE)
+    (folder / "pyproject.toml").write_text("[project\n")
+    (folder / "requirements.txt").write_text("torch==2.5\n")
+
+    result = run("check", ".")
+
+    assert "torch 2.5 is pinned in requirements.txt" in result.stdout
+    assert "its versions were not read: it is no TOML" in result.stdout
+
+
+def test_a_review_knows_the_pins_of_both_sides(folder: Path) -> None:
+    git("init", "-q")
+    (folder / "load.py").write_text(UNSAFE)
+    (folder / "requirements.txt").write_text("torch==2.7\n")
+    git("add", ".")
+    git("commit", "-qm", "base")
+    (folder / "load.py").write_text("import os\n" + UNSAFE)
+    assert "unsafe" not in run("review", "--base", "HEAD").stdout
+
+    (folder / "requirements.txt").write_text("torch==2.5\n")
+    assert "torch 2.5 is pinned" in run("review", "--base", "HEAD").stdout
+    (folder / "requirements.txt").write_text("torch==2.7\n")
+    git("mv", "requirements.txt", "constraints.txt")
+    assert "unsafe" not in run("review", "--base", "HEAD").stdout
+
+
+def test_a_review_from_a_folder_below_the_repositorys_follows_imports(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git("init", "-q")
+    (folder / "jobs").mkdir()
+    (folder / "jobs" / "train.py").write_text("import os\n")
+    (folder / "jobs" / "cleared.py").write_text("def clear(optimizer):\n    optimizer.zero_grad()\n")
+    git("add", ".")
+    git("commit", "-qm", "base")
+    cleared = TRAINING.replace("optimizer.zero_grad()", "clear(optimizer)")
+    (folder / "jobs" / "train.py").write_text(f"from jobs.cleared import clear\n{cleared}")
+    monkeypatch.chdir(folder / "jobs")
+
+    assert "missing-zero-grad" not in run("review", "--base", "HEAD").stdout

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from detectors import Detector, all_detectors, analyse, apply_edits, introduced
+from app.manifests.pins import pins_of
+from detectors import Analysis, Detector, Versions, all_detectors, analyse, apply_edits, introduced
 
 CASES = Path(__file__).parent / "detectors"
 BLOCK = re.compile(r"^## (?P<title>[^\n]+)\n[^#`]*```(?P<kind>python|diff)\n(?P<code>.+?)^```", re.M | re.S)
@@ -15,7 +16,8 @@ BLOCK = re.compile(r"^## (?P<title>[^\n]+)\n[^#`]*```(?P<kind>python|diff)\n(?P<
 
 @dataclass(frozen=True)
 class Case:
-    """A change, with ❌ on each line that must be found. A first line `# path: …` names the file."""
+    """A change, with ❌ on each line that must be found. First lines may name the file (`# path: tests/test_x.py`) and
+    what the repository pins (`# pins: torch==2.1, transformers>=4.40`)."""
 
     detector: Detector
     title: str
@@ -27,8 +29,19 @@ class Case:
 
     @property
     def path(self) -> str:
-        match = re.match(r"# path: (\S+)\n", self.after)
-        return match[1] if match else "train.py"
+        return self._said("path") or "train.py"
+
+    @property
+    def versions(self) -> Versions:
+        pins = self._said("pins").replace(", ", "\n")
+        return pins_of({"requirements.txt": pins}).at("train.py")
+
+    def _said(self, what: str) -> str:
+        match = re.match(rf"(?:# \w+: .*\n)*?# {what}: (.+)\n", self.after)
+        return match[1].strip() if match else ""
+
+    def analysed(self, text: str) -> Analysis:
+        return analyse(text, self.path, versions=self.versions, rules={self.detector.name})
 
     def expected_lines(self) -> list[int]:
         lines = enumerate(self.after.split("\n"), start=1)
@@ -61,9 +74,8 @@ def sides(kind: str, code: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("case", list(cases()), ids=str)
 def test_finds_exactly_the_marked_lines(case: Case) -> None:
-    rules = {case.detector.name}
-    head = analyse(case.after, case.path, rules=rules)
-    base = analyse(case.before, case.path, rules=rules)
+    head = case.analysed(case.after)
+    base = case.analysed(case.before)
 
     assert not head.skipped
     assert [each.line for each in introduced(head.findings, base.findings)] == case.expected_lines()
@@ -71,19 +83,18 @@ def test_finds_exactly_the_marked_lines(case: Case) -> None:
 
 @pytest.mark.parametrize("case", list(cases()), ids=str)
 def test_a_fix_gives_code_that_parses_keeps_comments_and_is_silent(case: Case) -> None:
-    rules = {case.detector.name}
-    for finding in analyse(case.after, case.path, rules=rules).findings:
+    for finding in case.analysed(case.after).findings:
         if not finding.fix:
             continue
         fixed = apply_edits(case.after, finding.fix)
-        again = analyse(fixed, case.path, rules=rules)
+        again = case.analysed(fixed)
 
         assert not again.skipped
         assert fixed.count("#") == case.after.count("#")
         left = [each for each in again.findings if (each.text, each.definition) == (finding.text, finding.definition)]
         before = [
             each
-            for each in analyse(case.after, case.path, rules=rules).findings
+            for each in case.analysed(case.after).findings
             if (each.text, each.definition) == (finding.text, finding.definition)
         ]
         assert len(left) < len(before)

@@ -58,31 +58,31 @@ def test_outputs_and_texts_are_not_read() -> None:
 
 def test_a_finding_is_on_the_line_of_the_file_and_says_its_cell() -> None:
     text = file_of(SET_UP, BUGGY)
-    finding = only(found_in(text, "train.ipynb", {}).findings)
+    finding = only(found_in(text, "train.ipynb").findings)
 
     assert "for images, labels in loader" in text.split("\n")[finding.line - 1]
     assert finding.message.startswith("In cell 3, line 1: ")
 
 
 def test_line_numbers_in_a_message_are_those_of_cells() -> None:
-    message = only(found_in(file_of(SET_UP, BUGGY), "train.ipynb", {}).findings).message
+    message = only(found_in(file_of(SET_UP, BUGGY), "train.ipynb").findings).message
 
     assert "cell 3, line 4" in message
 
 
 def test_a_fix_is_made_in_the_lines_of_the_file() -> None:
     text = file_of(SET_UP, BUGGY)
-    finding = only(found_in(text, "train.ipynb", {}).findings)
+    finding = only(found_in(text, "train.ipynb").findings)
     mended = apply_edits(text, finding.fix)
 
     nbformat.validate(nbformat.reads(mended, 4))  # type: ignore[no-untyped-call]
     assert LOOP in read(mended).module
-    assert [each.rule for each in found_in(mended, "train.ipynb", {}).findings if each.rule == finding.rule] == []
+    assert [each.rule for each in found_in(mended, "train.ipynb").findings if each.rule == finding.rule] == []
 
 
 def test_a_fix_at_the_end_of_a_cell_keeps_its_last_line_without_a_newline() -> None:
     text = file_of("import logging\nlog = logging.getLogger()\nname = input()", 'log.info(f"training {name}")')
-    (finding,) = found_in(text, "train.ipynb", {}).findings
+    (finding,) = found_in(text, "train.ipynb").findings
     mended = json.loads(apply_edits(text, finding.fix))
 
     assert mended["cells"][2]["source"] == ['log.info("training %s", name)']
@@ -93,7 +93,7 @@ def test_where_one_line_of_the_file_holds_a_whole_cell_there_is_no_fix() -> None
     for cell in book["cells"]:
         cell["source"] = "".join(cell["source"])
     text = json.dumps(book, indent=1)
-    finding = only(found_in(text, "train.ipynb", {}).findings)
+    finding = only(found_in(text, "train.ipynb").findings)
 
     assert finding.fix == ()
     assert "for images" in text.split("\n")[finding.line - 1]
@@ -101,14 +101,14 @@ def test_where_one_line_of_the_file_holds_a_whole_cell_there_is_no_fix() -> None
 
 def test_a_notebook_in_one_line_is_found_on_it() -> None:
     text = json.dumps(json.loads(file_of(SET_UP, BUGGY)))
-    finding = only(found_in(text, "train.ipynb", {}).findings)
+    finding = only(found_in(text, "train.ipynb").findings)
 
     assert (finding.line, finding.end_line, finding.fix) == (1, 1, ())
 
 
 def test_deleting_a_call_in_a_notebook_brings_the_bug_and_a_suggestion() -> None:
     file = changed(file_of(SET_UP, LOOP), file_of(SET_UP, BUGGY), "train.ipynb")
-    finding = only(introduced_in(file, {}, False).findings)
+    finding = only(introduced_in(file).findings)
     placer = Placer(file)
 
     assert placer.place(finding) is not None
@@ -118,7 +118,7 @@ def test_deleting_a_call_in_a_notebook_brings_the_bug_and_a_suggestion() -> None
 def test_a_bug_that_was_there_before_is_not_brought() -> None:
     file = changed(file_of(SET_UP, BUGGY), file_of("import math", SET_UP, BUGGY), "train.ipynb")
 
-    assert introduced_in(file, {}, False).findings == ()
+    assert introduced_in(file).findings == ()
 
 
 def test_a_suggestion_in_the_playground_keeps_the_json_valid() -> None:
@@ -135,7 +135,7 @@ def test_a_suggestion_in_the_playground_keeps_the_json_valid() -> None:
 def test_a_comment_silences_a_rule_in_a_cell() -> None:
     silenced = BUGGY.replace("loader:", "loader:  # mlstaff: ignore[missing-zero-grad] on purpose")
 
-    rules = {each.rule for each in found_in(file_of(SET_UP, silenced), "train.ipynb", {}).findings}
+    rules = {each.rule for each in found_in(file_of(SET_UP, silenced), "train.ipynb").findings}
 
     assert "missing-zero-grad" not in rules
 
@@ -192,7 +192,7 @@ def test_what_is_no_python_notebook_says_why(text: str, reason: str) -> None:
     with pytest.raises(BrokenNotebook) as broken:
         read(text)
     assert str(broken.value) == reason
-    assert [each.reason for each in found_in(text, "a.ipynb", {}).skipped] == [reason]
+    assert [each.reason for each in found_in(text, "a.ipynb").skipped] == [reason]
 
 
 def test_a_huge_notebook_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,14 +210,16 @@ def test_a_cell_in_another_language_is_blank() -> None:
 
 
 def test_a_broken_cell_is_named_with_its_line() -> None:
-    report = found_in(file_of(SET_UP, f"{BUGGY}\ndef broken(:"), "train.ipynb", {})
+    report = found_in(file_of(SET_UP, f"{BUGGY}\ndef broken(:"), "train.ipynb")
 
     assert [each.reason for each in report.skipped] == ["cell 3, line 5: invalid syntax"]
 
 
 def test_an_empty_notebook_has_nothing() -> None:
-    assert found_in(file_of(), "a.ipynb", {}).skipped == ()
-    assert introduced_in(ChangedFile("a.ipynb", None, Status.ADDED, (), head=file_of("")), {}, True).findings == ()
+    assert found_in(file_of(), "a.ipynb").skipped == ()
+    assert (
+        introduced_in(ChangedFile("a.ipynb", None, Status.ADDED, (), head=file_of("")), whole_file=True).findings == ()
+    )
 
 
 def test_a_line_of_the_file_gives_its_source() -> None:

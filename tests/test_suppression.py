@@ -68,14 +68,14 @@ def test_a_comment_that_silences_nothing_is_said() -> None:
 def test_silencing_in_the_source_reaches_the_report() -> None:
     silenced = BUGGY.replace(" in loader:", " in loader:  # mlstaff: ignore[missing-zero-grad] on purpose")
 
-    assert found_in(BUGGY, "a.py", {}).findings
-    assert found_in(silenced, "a.py", {}).findings == ()
+    assert found_in(BUGGY, "a.py").findings
+    assert found_in(silenced, "a.py").findings == ()
 
 
 def test_removing_the_comment_brings_the_finding_back() -> None:
     silenced = BUGGY.replace(" in loader:", " in loader:  # mlstaff: ignore[missing-zero-grad]")
 
-    assert [each.rule for each in introduced_in(changed(silenced, BUGGY), {}, False).findings] == ["missing-zero-grad"]
+    assert [each.rule for each in introduced_in(changed(silenced, BUGGY)).findings] == ["missing-zero-grad"]
 
 
 def test_mending_the_code_makes_the_comment_unused() -> None:
@@ -83,7 +83,7 @@ def test_mending_the_code_makes_the_comment_unused() -> None:
     before = BUGGY.replace(" in loader:\n", f" in loader:{comment}")
     after = TRAINING.replace(" in loader:\n", f" in loader:{comment}")
 
-    assert [each.rule for each in introduced_in(changed(before, after), {}, False).findings] == [UNUSED]
+    assert [each.rule for each in introduced_in(changed(before, after)).findings] == [UNUSED]
 
 
 @given(st.text(alphabet="a#\n '\"()[]\\\x0c\r\t:ignore mlstaff", max_size=80))

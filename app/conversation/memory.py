@@ -16,6 +16,8 @@ def named(pull_request: PullRequest, reports: Iterable[FileReport]) -> dict[str,
     files = {file.path: file for file in pull_request.files}
     names: dict[str, str] = {}
     for report in reports:
+        if not report.findings:
+            continue
         path = files[report.path].previous_path or report.path
         found = fingerprints(path, report.findings)
         names |= {name: finding.rule for name, finding in zip(found, report.findings, strict=True)}

@@ -6,6 +6,8 @@ head's id and its texts together, and a push in between cannot mix two heads.
 
 from collections.abc import Iterable
 
+from app.manifests.pins import USUAL
+
 #: More in one query, and GitHub's time limit of ten seconds comes into sight.
 MOST_FILES = 100
 CONFIG_PATHS = (".mlstaff.yml", ".github/mlstaff.yml")
@@ -53,14 +55,19 @@ def _configs() -> str:
     return " ".join(f'config{nth}: file(path: "{path}") {{ ...Text }}' for nth, path in enumerate(CONFIG_PATHS))
 
 
+def _manifests() -> str:
+    return " ".join(f'manifest{nth}: file(path: "{path}") {{ ...Text }}' for nth, path in enumerate(USUAL))
+
+
 def _organisation() -> str:
     """The owner's own configuration; an error of the type NOT_FOUND beside the rest where there is none."""
     commit = f"target {{ ... on Commit {{ {_configs()} }} }}"
     return f'organisation: repository(owner: $owner, name: "{ORGANISATION}") {{ defaultBranchRef {{ {commit} }} }}'
 
 
-def pull_request(files: int) -> str:
-    """Everything about a pull request, and so many files of its head: variables `path0`, `path1`, …"""
+def pull_request(files: int, *, manifests: bool) -> str:
+    """Everything about a pull request, and so many files of its head: variables `path0`, `path1`, …; with
+    `manifests` also what the top folder may say of library versions."""
     return f"""
 query PullRequest({_WHICH}, $number: Int!, $app: Int!, $check: String!{_variables(files)}) {{
   repository(owner: $owner, name: $name) {{
@@ -75,6 +82,7 @@ query PullRequest({_WHICH}, $number: Int!, $app: Int!, $check: String!{_variable
         oid
         checkSuites(first: 10, filterBy: {{appId: $app}}) {{ ...Checks }}
         {_files(range(files))}
+        {_manifests() if manifests else ""}
       }} }} }}
       reviewThreads(first: 100) {{ ...Threads }}
       reviews(last: 100) {{ ...Reviews }}

@@ -18,6 +18,7 @@ from app.github.graphql import Data
 from app.github.talk import Talk
 from app.github.texts import Text
 from app.github.weather import Refused, Unwell
+from app.manifests.pins import is_manifest
 from app.pull_request import ChangedFile, ConfigFile, PullRequest, PullRequestRef, Status, Thread
 from app.relevance import is_worth_reading
 from app.review.fingerprint import reviewed_head, told
@@ -113,7 +114,7 @@ class Fetcher:
 
     async def glance(self, ref: PullRequestRef) -> Reading:
         """The newest head without its files: one call, for who only has something to say of it."""
-        page = await self._query(ref, ())
+        page = await self._query(ref, (), manifests=False)
         spoken = await talk.read(self._github, page.ref, page.raw)
         return Reading(_pull_request(page, (), spoken, 0), check_runs_of(page.commit), spoken.notes)
 
@@ -131,7 +132,7 @@ class Fetcher:
 
     async def _read_large(self, ref: PullRequestRef) -> Reading:
         """Where there is no diff: the list of files, between two queries that have to be about one head."""
-        before = await self._query(ref, ())
+        before = await self._query(ref, (), manifests=False)
         for _ in range(ATTEMPTS):
             found = await changes.from_list(self._github, before.ref)
             after = await self._query(before.ref, ())
@@ -140,19 +141,19 @@ class Fetcher:
             before = after
         raise RetryLater(SETTLING, "the head moves while it is read")
 
-    async def _query(self, ref: PullRequestRef, paths: Sequence[str]) -> _Page:
+    async def _query(self, ref: PullRequestRef, paths: Sequence[str], *, manifests: bool = True) -> _Page:
         try:
-            return await self._ask(ref, paths)
+            return await self._ask(ref, paths, manifests=manifests)
         except Unwell:
             if len(paths) <= texts.FEWER_FILES:
                 raise
-        return await self._ask(ref, ())
+        return await self._ask(ref, (), manifests=False)
 
-    async def _ask(self, ref: PullRequestRef, paths: Sequence[str]) -> _Page:
+    async def _ask(self, ref: PullRequestRef, paths: Sequence[str], *, manifests: bool) -> _Page:
         owner, _, name = ref.repository.partition("/")
         variables = {"owner": owner, "name": name, "number": ref.number}
         variables |= {"app": self._app_id, "check": CHECK_NAME, **texts.variables_of(paths)}
-        document = documents.pull_request(len(paths))
+        document = documents.pull_request(len(paths), manifests=manifests)
         data = await self._github.query(ref.installation_id, document, variables)
         repository = data.get("repository") or {}
         raw = repository.get("pullRequest")
@@ -160,7 +161,7 @@ class Fetcher:
             raise _gone(ref)
         ref = replace(ref, repository=repository["nameWithOwner"])
         if ref.repository.partition("/")[0].lower() != owner.lower():  # moved: the organisation is another one
-            return await self._ask(ref, paths)
+            return await self._ask(ref, paths, manifests=manifests)
         nodes = raw["commits"]["nodes"]
         found = texts.of_answer(paths, nodes[0]["commit"]) if nodes else {}
         return _Page(ref, raw, found, self._config_files(ref, data))
@@ -196,7 +197,10 @@ def _wanted(files: Sequence[ChangedFile]) -> list[str]:
     return [
         file.path
         for file in files
-        if file.hunks and not file.unread and file.status is not Status.REMOVED and is_worth_reading(file.path)
+        if file.hunks
+        and not file.unread
+        and file.status is not Status.REMOVED
+        and (is_worth_reading(file.path) or is_manifest(file.path))
     ]
 
 
@@ -239,6 +243,7 @@ def _pull_request(page: _Page, files: tuple[ChangedFile, ...], spoken: Talk, unr
         threads=spoken.threads,
         reviewed_heads=tuple(head for body in spoken.reviews if (head := reviewed_head(body))),
         unread=tuple(_unread(raw["changedFiles"] - len(files), unread_texts)),
+        around=texts.manifests_of(page.commit),
     )
 
 

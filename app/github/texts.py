@@ -8,6 +8,7 @@ from urllib.parse import quote
 from app.github import documents
 from app.github.connection import RAW, GitHub
 from app.github.weather import Refused, Unwell
+from app.manifests.pins import USUAL
 from app.pull_request import PullRequestRef
 
 #: A larger file is no source that anybody wrote.
@@ -34,6 +35,12 @@ def of_answer(paths: Sequence[str], commit: Mapping[str, Any]) -> dict[str, Text
 def text_of(entry: Mapping[str, Any] | None) -> Text:
     """The text of one entry of an answer."""
     return _text(entry)
+
+
+def manifests_of(commit: Mapping[str, Any]) -> dict[str, str]:
+    """The manifests of the top folder that the answer has whole."""
+    found = {path: _text(commit.get(f"manifest{nth}")) for nth, path in enumerate(USUAL)}
+    return {path: each.text for path, each in found.items() if each.text is not None and not each.is_cut}
 
 
 async def read(github: GitHub, ref: PullRequestRef, head: str, paths: Sequence[str]) -> dict[str, Text]:

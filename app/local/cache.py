@@ -13,7 +13,7 @@ from typing import Any
 
 import detectors
 from app.review.find import FileReport
-from detectors import Edit, Finding, Related, Skipped, Tier
+from detectors import Edit, Finding, Related, Skipped, Tier, Versions
 
 _ENTRIES = 200_000
 """More than that and the oldest go."""
@@ -30,9 +30,10 @@ def rule_set_version() -> str:
     return digest.hexdigest()
 
 
-def key(path: str, text: str) -> str:
-    """What an entry is found by; detectors may judge by the path, so it is part of it."""
-    content = "\0".join((rule_set_version(), path, text))
+def key(path: str, text: str, versions: Versions) -> str:
+    """What an entry is found by; detectors may judge by the path and by what is pinned, so both are part of it."""
+    pinned = repr(sorted(versions.pins.items()))
+    content = "\0".join((rule_set_version(), path, pinned, text))
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 

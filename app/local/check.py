@@ -1,16 +1,17 @@
 """Whole files, outside of any change: many at once, over all cores, remembered on disk."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.local.cache import Cache, key
+from app.local.manifests import Manifests
 from app.local.sources import UnreadableSource, source_files, source_text
 from app.local.time_limit import OutOfTime, at_most
 from app.review.find import FileReport, found_in
-from detectors import Skipped
+from detectors import NOT_PINNED, Skipped, Versions
 
 SECONDS = 20
 """Of processor time, for one file."""
@@ -21,13 +22,14 @@ _WORTH_A_POOL = 32
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that was read; `path` as it is shown."""
+    """A file that was read; `path` as it is shown, `versions` what is pinned where it is."""
 
     path: str
     text: str
+    versions: Versions = NOT_PINNED
 
 
-def check(paths: Iterable[Path], *, jobs: int, cache: Cache | None) -> tuple[FileReport, ...]:
+def check(paths: Sequence[Path], *, jobs: int, cache: Cache | None) -> tuple[FileReport, ...]:
     """The reports of every Python file under the paths, in order; `jobs` processes where it pays."""
     reports: dict[str, FileReport] = {}
     sources: dict[str, Source] = {}
@@ -37,7 +39,10 @@ def check(paths: Iterable[Path], *, jobs: int, cache: Cache | None) -> tuple[Fil
             sources[path] = Source(path, source_text(file))
         except UnreadableSource as reason:
             reports[path] = FileReport(path, skipped=(Skipped(path, str(reason)),))
-    keys = {source.path: key(source.path, source.text) for source in sources.values()} if cache else {}
+    manifests = Manifests(paths, sources)
+    sources = {path: replace(each, versions=manifests.versions(path)) for path, each in sources.items()}
+    reports |= {each.path: FileReport(each.path, skipped=(each,)) for each in manifests.broken}
+    keys = {each.path: key(each.path, each.text, each.versions) for each in sources.values()} if cache else {}
     known = cache.read(keys.values()) if cache else {}
     missing = [source for source in sources.values() if keys.get(source.path) not in known]
     found = {report.path: report for report in analysed(missing, jobs=jobs)}
@@ -75,7 +80,7 @@ def _analyse_all(sources: Sequence[Source]) -> list[FileReport]:
 def _analyse(source: Source) -> FileReport:
     try:
         with at_most(SECONDS):
-            return found_in(source.text, source.path, {})
+            return found_in(source.text, source.path, None, source.versions)
     except OutOfTime:
         reason = f"its analysis took longer than {SECONDS} seconds"
         return FileReport(source.path, skipped=(Skipped(source.path, reason),))

@@ -24,13 +24,21 @@ class NoRepository(Exception):
     """Git could not answer; the message is git's own."""
 
 
-def changes(root: Path, base: str) -> tuple[ChangedFile, ...]:
+def top_of(folder: Path) -> Path:
+    """The folder to which git's paths are relative.
+
+    Raises:
+        NoRepository: there is no git, or no repository.
+    """
+    return Path(_git(folder, "rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape").rstrip("\n"))
+
+
+def changes(top: Path, base: str) -> tuple[ChangedFile, ...]:
     """The files that differ between the merge base with `base` and the work tree, untracked ones too.
 
     Raises:
         NoRepository: there is no git, no repository, or no such revision.
     """
-    top = Path(_git(root, "rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape").rstrip("\n"))
     merge_base = _git(top, "merge-base", "--end-of-options", base, "HEAD").decode("ascii").strip()
     diff = _git(top, *_DIFF.split(), merge_base, "--").decode("utf-8", "replace")
     names = _git(top, *_UNTRACKED.split()).decode("utf-8", "surrogateescape").split("\0")

@@ -6,14 +6,24 @@ exception.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from app.configuration.suppression import UNKNOWN, sift
 from app.diff import touched
 from app.notebooks import notebook
 from app.pull_request import ChangedFile
-from detectors import Analysis, Finding, Skipped, all_detectors, analyse, introduced
+from detectors import (
+    NOT_PINNED,
+    Analysis,
+    Finding,
+    Repository,
+    Skipped,
+    Versions,
+    all_detectors,
+    analyse,
+    introduced,
+)
 
 _LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
 _ANALYSED = (".py", ".pyw", notebook.SUFFIX)
@@ -30,13 +40,26 @@ class FileReport:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The texts of the repository that are at hand, by path, for detectors that follow an import."""
+    """The repository around one file at one commit: the texts that are at hand, by path, and the pinned versions."""
 
-    files: Mapping[str, str]
+    files: Mapping[str, str] = field(default_factory=dict)
+    versions: Versions = NOT_PINNED
 
     def read(self, path: str) -> str | None:
         """The text, None where it is not at hand."""
         return self.files.get(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The repository around a changed file on both sides of the change."""
+
+    head: Snapshot = field(default_factory=Snapshot)
+    base: Snapshot = field(default_factory=Snapshot)
+
+
+ALONE = Around()
+"""Nothing around it is known."""
 
 
 def is_analysed(path: str) -> bool:
@@ -44,7 +67,7 @@ def is_analysed(path: str) -> bool:
     return PurePosixPath(path).suffix.lower() in _ANALYSED
 
 
-def introduced_in(file: ChangedFile, repository_files: Mapping[str, str], whole_file: bool) -> FileReport:
+def introduced_in(file: ChangedFile, around: Around = ALONE, whole_file: bool = False) -> FileReport:
     """The findings that the change brings; with `whole_file` all findings of the head.
 
     Where the merge base cannot be analysed it cannot be compared with: then only findings that stand on an
@@ -56,11 +79,10 @@ def introduced_in(file: ChangedFile, repository_files: Mapping[str, str], whole_
         return FileReport(file.path, skipped=(Skipped(file.path, file.unread),))
     if file.head is None:
         return FileReport(file.path)
-    repository = Snapshot(repository_files)
-    head = _analyse(file.head, file.path, repository)
+    head = _analyse(file.head, file.path, around.head, around.head.versions)
     if whole_file or file.base is None or not head.findings:
         return FileReport(file.path, head.findings, head.skipped)
-    base = _analyse(file.base, file.previous_path or file.path, repository)
+    base = _analyse(file.base, file.previous_path or file.path, around.base, around.base.versions)
     new = introduced(head.findings, base.findings)
     if base.skipped:
         added = touched(file)
@@ -68,29 +90,29 @@ def introduced_in(file: ChangedFile, repository_files: Mapping[str, str], whole_
     return FileReport(file.path, new, head.skipped)
 
 
-def found_in(text: str, path: str, repository_files: Mapping[str, str]) -> FileReport:
+def found_in(text: str, path: str, repository: Repository | None = None, versions: Versions = NOT_PINNED) -> FileReport:
     """Everything found in a whole file, outside of any change."""
-    analysis = _analyse(text, path, Snapshot(repository_files))
+    analysis = _analyse(text, path, repository, versions)
     return FileReport(path, analysis.findings, analysis.skipped)
 
 
-def _analyse(text: str, path: str, repository: Snapshot) -> Analysis:
+def _analyse(text: str, path: str, repository: Repository | None, versions: Versions) -> Analysis:
     if PurePosixPath(path).suffix.lower() != notebook.SUFFIX:
-        return _analyse_python(text, path, repository)
+        return _analyse_python(text, path, repository, versions)
     try:
         book = notebook.read(text)
     except notebook.BrokenNotebook as reason:
         return Analysis(skipped=(Skipped(path, str(reason)),))
-    return book.moved(_analyse_python(book.module, path, repository))
+    return book.moved(_analyse_python(book.module, path, repository, versions))
 
 
-def _analyse_python(text: str, path: str, repository: Snapshot) -> Analysis:
+def _analyse_python(text: str, path: str, repository: Repository | None, versions: Versions) -> Analysis:
     if _LONE_CARRIAGE_RETURN.search(text):
         reason = "it has carriage returns inside its lines, so Python and git count them differently"
         return Analysis(skipped=(Skipped(path, reason),))
     rules = frozenset(detector.name for detector in all_detectors())
     try:
-        return _sifted(analyse(text, path, repository=repository), text, rules)
+        return _sifted(analyse(text, path, repository=repository, versions=versions), text, rules)
     except Exception as error:  # a defect of one detector must not cost the other files their review
         return Analysis(skipped=(Skipped(path, f"the analysis failed: {type(error).__name__}"),))
 

@@ -7,23 +7,30 @@ from detectors._engine.catalogue import all_detectors
 from detectors._engine.code import Code
 from detectors._engine.finding import Analysis, Finding, Skipped
 from detectors._engine.neighbours import Repository
+from detectors._engine.versions import NOT_PINNED, Versions
 
 log = logging.getLogger("mlstaff.detectors")
 
 
 def analyse(
-    text: str, path: str, *, repository: Repository | None = None, rules: Collection[str] | None = None
+    text: str,
+    path: str,
+    *,
+    repository: Repository | None = None,
+    versions: Versions = NOT_PINNED,
+    rules: Collection[str] | None = None,
 ) -> Analysis:
     """The findings in one Python file, in order of line; never raises for what is in the text.
 
-    `repository` is where the files that it imports can be read; `rules` limits the detectors by name.
+    `repository` is where the files that it imports can be read, `versions` what is pinned where it is; `rules`
+    limits the detectors by name.
     """
     chosen = [each for each in all_detectors() if rules is None or each.name in rules]
     willing = [each for each in chosen if each.may_fire(text)]
     if not willing:
         return Analysis()
     try:
-        code = Code(text, path, repository)
+        code = Code(text, path, repository, versions)
     except SyntaxError as error:
         return Analysis(skipped=(Skipped(path, f"line {error.lineno or 1}: {error.msg}"),))
     except (ValueError, RecursionError, MemoryError) as error:

@@ -43,19 +43,27 @@ from detectors._engine.tensors import Tensors
 from detectors._engine.unit import Unit
 from detectors._engine.updates import Update, updates_of
 from detectors._engine.values import Values
+from detectors._engine.versions import NOT_PINNED, Versions
 
 
 class Code:
     """One version of one file. Everything is computed when it is first asked for, and kept."""
 
-    def __init__(self, text: str, path: str = "module.py", repository: Repository | None = None) -> None:
-        """Parses the text; `repository` is where the files it imports can be read.
+    def __init__(
+        self,
+        text: str,
+        path: str = "module.py",
+        repository: Repository | None = None,
+        versions: Versions = NOT_PINNED,
+    ) -> None:
+        """Parses the text; `repository` is where the files it imports can be read, `versions` what is pinned here.
 
         Raises:
             SyntaxError, ValueError, RecursionError, MemoryError: the text is no Python.
         """
         self.text = text
         self.path = path
+        self.versions = versions
         self.unit = Unit(text, Neighbours(path, repository) if repository is not None else None)
         self.tree = self.unit.tree
 
@@ -203,7 +211,7 @@ class Code:
     @cached_property
     def finetuning(self) -> Finetuning:
         """Tokenizers, models, Trainers and adapters."""
-        return Finetuning(self.tree, self.names, self.values, self.definitions)
+        return Finetuning(self.tree, self.names, self.values, self.definitions, self.versions)
 
     @cached_property
     def inference(self) -> Inference:

@@ -16,6 +16,7 @@ from detectors._engine.libraries import Kind
 from detectors._engine.names import Names
 from detectors._engine.tree import Tree
 from detectors._engine.values import Values
+from detectors._engine.versions import Versions
 
 _TOKENIZERS = re.compile(r"transformers\.(\w+\.)*\w*Tokenizer(Fast)?\.from_pretrained$")
 _MODELS = re.compile(
@@ -87,8 +88,9 @@ class Trainer:
 class Finetuning:
     """Answers for one file."""
 
-    def __init__(self, tree: Tree, names: Names, values: Values, definitions: Definitions) -> None:
+    def __init__(self, tree: Tree, names: Names, values: Values, definitions: Definitions, versions: Versions) -> None:
         self._tree, self._names, self._values, self._definitions = tree, names, values, definitions
+        self._versions = versions
 
     # -- tokenizers and models ----------------------------------------------------------------------------
 
@@ -237,7 +239,11 @@ class Finetuning:
 
     @cached_property
     def is_before_5(self) -> bool:
-        """Whether the file is written for transformers before version 5, by arguments that it no longer takes."""
+        """Whether transformers is older than version 5: it is pinned so, or given arguments that 5 does not take."""
+        if self._versions.is_below("transformers", "5"):
+            return True
+        if self._versions.is_from("transformers", "5"):
+            return False
         for call in self._tree.all(ast.Call):
             origin = self._names.origin(call.func) or ""
             given = {each.arg for each in call.keywords}

@@ -4,13 +4,18 @@ Only texts that the snapshot has; what is not there stays unknown.
 """
 
 import re
-from pathlib import PurePosixPath
+from collections.abc import Iterator
 from typing import Protocol
 
 _AT_MOST = 20
 _LEVELS = 5
 _EVENTS = re.compile(
     r"\.(eval|train|backward|zero_grad|step|set_epoch|requires_grad_?)\(|no_grad|inference_mode|autocast"
+)
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+(?P<module>[.\w]+)[ \t]+import[ \t]*(?:\((?P<block>[^)]*)\)|(?P<line>[^\n;#]*))"
+    r"|import[ \t]+(?P<modules>[^\n;#]+))",
+    re.M,
 )
 
 
@@ -21,11 +26,57 @@ class Repository(Protocol):
         """The text of a file, by the same kind of path as the analysed file's."""
 
 
+def imported_modules(text: str) -> Iterator[str]:
+    """The modules that a text imports, as it names them: `a.b`, `..c`. A name imported from a module may be one too."""
+    for found in _IMPORT.finditer(text):
+        if found["modules"]:
+            yield from (part.split()[0] for part in found["modules"].split(",") if part.split())
+            continue
+        module = found["module"]
+        yield module
+        names = re.sub(r"#[^\n]*", "", found["block"] or found["line"] or "").split(",")
+        joint = "" if module.endswith(".") else "."
+        yield from (f"{module}{joint}{part.split()[0]}" for part in names if part.split() and part.strip() != "*")
+
+
+def module_paths(module: str, path: str) -> Iterator[str]:
+    """Where a module may be that the file at `path` imports, likeliest first.
+
+    An absolute import starts at the file's folder, at one above it, or in the `src` of one.
+    """
+    level = len(module) - len(module.lstrip("."))
+    parts = module[level:].split(".") if len(module) > level else []
+    for folder in _folders(path, level):
+        place = "/".join(filter(None, (folder.rstrip("/"), *parts)))
+        place = f"/{place}" if folder == "/" else place
+        if parts:
+            yield f"{place}.py"
+        yield f"{place}/__init__.py" if place else "__init__.py"
+
+
+def _folders(path: str, level: int) -> list[str]:
+    """The file's folder and those above it ("" is where a relative path starts); for `..` only the one meant."""
+    above = []
+    folder = path.replace("\\", "/")
+    while "/" in folder:
+        folder = folder.rpartition("/")[0] or "/"
+        above.append(folder)
+        if folder == "/":
+            break
+    if not path.startswith("/"):
+        above.append("")
+    if level:
+        return above[level - 1 : level]
+    near = list(dict.fromkeys((*above[:_LEVELS], *above[-1:])))
+    sources = (f"{each.rstrip('/')}/src" if each else "src" for each in near)
+    return list(dict.fromkeys((*near, *sources)))
+
+
 class Neighbours:
     """The modules one file can import from."""
 
     def __init__(self, path: str, repository: Repository) -> None:
-        self._folders = list(PurePosixPath(path).parents)[:_LEVELS]
+        self._path = path
         self._repository = repository
         self._read: dict[str, str | None] = {}
         self._known: dict[str, tuple[str, str, str] | None] = {}
@@ -40,17 +91,13 @@ class Neighbours:
         return self._known[origin]
 
     def _find(self, origin: str) -> tuple[str, str, str] | None:
-        level = len(origin) - len(origin.lstrip("."))
-        module, _, name = origin[level:].rpartition(".")
-        parts = module.split(".") if module else []
-        folders = self._folders[level - 1 : level] if level else self._folders
-        for folder in folders:
-            for path in (
-                (folder.joinpath(*parts).with_suffix(".py"), folder.joinpath(*parts, "__init__.py")) if parts else ()
-            ):
-                text = self._text(path.as_posix())
-                if text is not None and re.search(rf"^(async )?def {re.escape(name)}\b", text, re.M):
-                    return text, path.as_posix(), name
+        module, _, name = origin.rpartition(".")
+        if origin.startswith(".") and not module.strip("."):
+            module += "."  # `from . import name`
+        for path in module_paths(module, self._path) if module else ():
+            text = self._text(path)
+            if text is not None and re.search(rf"^(async )?def {re.escape(name)}\b", text, re.M):
+                return text, path, name
         return None
 
     def _text(self, path: str) -> str | None:

@@ -51,12 +51,17 @@ https://docs.pytorch.org/docs/stable/data.html#data-loading-randomness
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
 from detectors import Code, Function, Problem, Tier
 
 TIER = Tier.BUG
-WORDS = ("__getitem__|worker", "default_rng|RandomState|random.Random|Generator|seed", "DataLoader|worker")
+WORDS = (
+    "__getitem__|worker",
+    "default_rng|RandomState|random.Random|Generator|seed|np.random|numpy.random",
+    "DataLoader|worker",
+)
 _SEEDS = ("random.seed", "numpy.random.seed", "torch.manual_seed")
 _GENERATORS = (
     "numpy.random.default_rng",
@@ -65,6 +70,11 @@ _GENERATORS = (
     "random.Random",
     "torch.Generator",
 )
+
+_NUMPY_DRAWS = re.compile(
+    r"numpy\.random\.(rand|randn|randint|random|random_sample|uniform|normal|choice|permutation|shuffle|beta|binomial)$"
+)
+_SEEDED = re.compile(r"worker_init|worker_info|random\.seed\(")
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -85,6 +95,23 @@ def detect(code: Code) -> Iterator[Problem]:
                 related=[(loader, "the loader with workers")],
             )
             break
+        else:
+            yield from _same_numpy(code, get, loader)
+
+
+def _same_numpy(code: Code, get: Function, loader: ast.Call) -> Iterator[Problem]:
+    """Before torch 1.9 no worker seeded NumPy: all begin with the state that they were forked with."""
+    if not code.versions.is_below("torch", "1.9") or _SEEDED.search(code.text):
+        return
+    for call in ast.walk(get):
+        if isinstance(call, ast.Call) and _NUMPY_DRAWS.match(code.origin(call) or ""):
+            yield code.problem(
+                call,
+                f"`{code.name(call.func)}` draws the same numbers in every worker of the loader at line "
+                f"{loader.lineno}: torch before 1.9 seeds NumPy in none of them ({code.versions.assumed('torch')}).",
+                related=[(loader, "the loader with workers")],
+            )
+            return
 
 
 def _one_seed_for_all(code: Code) -> Iterator[Problem]:

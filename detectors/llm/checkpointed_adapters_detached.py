@@ -70,7 +70,7 @@ def detect(code: Code) -> Iterator[Problem]:
         yield code.problem(
             call,
             f"`{name}`'s base is frozen and recomputes its activations, and none of its inputs requires gradients: "
-            "before transformers 5, no gradient reaches the adapters.",
+            f"before transformers 5 ({code.versions.assumed('transformers')}), no gradient reaches the adapters.",
             fix=[code.source.insert_after(statement, f"{name}.enable_input_require_grads()")],
             related=[(switch, "switches checkpointing on")],
         )

@@ -40,11 +40,12 @@ def detect(code: Code) -> Iterator[Problem]:
     if code.is_test:
         return
     found: dict[ast.stmt, list[ast.Call]] = {}
+    has_choice = not code.versions.is_below("torch", "1.11")
     for call in code.calls("torch.utils.checkpoint.checkpoint", "torch.utils.checkpoint.checkpoint_sequential"):
         unset = not code.may_have(call, "use_reentrant") and not any(
             isinstance(each, ast.Starred) for each in call.args[:1]
         )
-        if unset and (len(call.args) > 1 or call.keywords):
+        if unset and has_choice and (len(call.args) > 1 or call.keywords):
             found.setdefault(code.tree.block(code.tree.statement(call))[0], []).append(call)
     for call, *others in found.values():
         more = f" (so do {len(others)} more here)" if len(others) > 1 else " (so does one more here)" if others else ""

@@ -40,9 +40,11 @@ def detect(code: Code) -> Iterator[Problem]:
         given = next((each.value for each in call.keywords if each.arg == "set_to_none"), None)
         if isinstance(given, ast.Constant) and given.value is False:
             owner = code.name(call.func.value)  # type: ignore[attr-defined]
+            is_default = not code.versions.allows_below("torch", "2.0")
+            drops = code.source.remove_argument(call, "set_to_none")
             yield code.problem(
                 call,
-                f"`{owner}` fills its gradients with zeros in each step; dropping them, the "
-                "default, saves memory traffic.",
-                fix=[code.source.remove_argument(call, "set_to_none")],
+                f"`{owner}` fills its gradients with zeros in each step; dropping them, the default from torch 2.0 on "
+                f"({code.versions.assumed('torch')}), saves memory traffic.",
+                fix=[drops if is_default else code.source.replace(given, "True")],
             )

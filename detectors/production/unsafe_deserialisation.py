@@ -60,7 +60,7 @@ def detect(code: Code) -> Iterator[Problem]:
         source = _source(code, given, call)
         is_unset = origin == "torch.load" and not code.may_have(call, "weights_only")
         if is_unset:
-            yield _unset(code, call, source)
+            yield from _unset(code, call, source)
         elif source:
             where, tier = source
             yield code.problem(
@@ -74,15 +74,17 @@ def detect(code: Code) -> Iterator[Problem]:
 _FIRST = ("f", "file", "filename", "filepath_or_buffer")
 
 
-def _unset(code: Code, call: ast.Call, source: tuple[str, Tier] | None) -> Problem:
+def _unset(code: Code, call: ast.Call, source: tuple[str, Tier] | None) -> Iterator[Problem]:
     """torch 2.6 made `weights_only=True` the default: before it, the call unpickles anything."""
-    where = f", and the file {source[0]}" if source else ""
-    return code.problem(
+    if code.versions.is_from("torch", "2.6"):
+        return
+    where, tier = source or ("", Tier.ADVICE)
+    yield code.problem(
         call,
-        f"`{code.name(call.func)}` unpickles any object on torch before 2.6 (`weights_only` is off there){where}. "
-        "Say `weights_only=True`.",
+        f"`{code.name(call.func)}` unpickles any object on torch before 2.6 (`weights_only` is off there; "
+        f"{code.versions.assumed('torch')}){f', and the file {where}' if where else ''}. Say `weights_only=True`.",
         mend=[code.source.set_keyword(call, "weights_only", "True")],
-        tier=Tier.ADVICE,
+        tier=tier if code.versions.is_below("torch", "2.6") else Tier.ADVICE,
     )
 
 

@@ -40,16 +40,20 @@ _OLD = ("torch.cuda.amp.autocast", "torch.cuda.amp.GradScaler")
 def detect(code: Code) -> Iterator[Problem]:
     """The first use in a file; the fix mends all of them."""
     uses = [call for call in code.calls(*_OLD) if not _is_fallback(code, call)]
-    if not uses or code.is_test:
+    if not uses or code.is_test or code.versions.is_below("torch", "2.4"):
         return
     first = uses[0]
     origin = code.origin(first) or ""
     more = f" (and {len(uses) - 1} more in this file)" if len(uses) > 1 else ""
+    modern = _modernised(code, uses)
+    is_everywhere = not code.versions.allows_below("torch", "2.3")  # where torch.amp.GradScaler came
     yield code.problem(
         first,
-        f"`{origin}`{more} is deprecated since PyTorch 2.4: use `{origin.replace('.cuda', '')}` with "
-        f'`"cuda"` as its first argument.',
-        fix=_modernised(code, uses),
+        f"`{origin}`{more} is deprecated since PyTorch 2.4 ({code.versions.assumed('torch')}): use "
+        f"`{origin.replace('.cuda', '')}` with "
+        '`"cuda"` as its first argument.',
+        fix=modern if is_everywhere else [],
+        mend=modern,
         related=[(each, "also deprecated") for each in uses[1:4]],
     )
 
