@@ -6,6 +6,7 @@ from functools import cached_property
 
 from detectors._engine.accumulation import Intervals
 from detectors._engine.activations import Activations
+from detectors._engine.axes import Axes
 from detectors._engine.build import flows_of
 from detectors._engine.columns import Columns
 from detectors._engine.definitions import Definitions
@@ -175,6 +176,11 @@ class Code:
     def activations(self) -> Activations:
         """What was applied last to a tensor, and the losses that take it."""
         return Activations(self.tree, self.names, self.values)
+
+    @cached_property
+    def axes(self) -> Axes:
+        """Whether dimension 0 of a tensor counts examples."""
+        return Axes(self.tree, self.names, self.values, self.activations)
 
     @cached_property
     def loaders(self) -> Loaders:

@@ -37,7 +37,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Change, Code, Kind, Problem, Tier, last_name
+from detectors import Change, Code, Kind, Loss, Problem, Tier, last_name, root_of, takes_a_step
 
 TIER = Tier.RISK
 WORDS = ("oftmax|oftmin|argmax|max(",)
@@ -45,7 +45,7 @@ _FUNCTIONS = ("torch.nn.functional.softmax", "torch.nn.functional.log_softmax", 
 _MODULES = ("torch.nn.Softmax", "torch.nn.LogSoftmax", "torch.nn.Softmin")
 _LABELS = re.compile(r"(^|_)(labels?|targets?|y|ys|y_true)(_batch|_\w)?$", re.I)
 _MEASURES = re.compile(r"(^|_)(eval\w*|acc|accuracy|measure\w*|metrics?)(_|$)", re.I)
-_MOVES = frozenset(["t", "transpose", "permute", "squeeze", "mean", "sum", "movedim", "rearrange", "select", "stack"])
+_OVER_CLASSES = ("cross_entropy", "nll_loss")
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -69,29 +69,14 @@ def _implicit(code: Code) -> Iterator[Problem]:
         )
 
 
-def _dim(code: Code, call: ast.Call) -> object:
-    """The constant dimension of a softmax or argmax call; None where it is not given or not constant."""
-    method = code.origin(call) is None
-    dim = code.argument(call, "dim", 0 if method else 1) or code.argument(call, "axis")
-    value = code.values.only(dim).constant if dim is not None else None
-    negative = isinstance(dim, ast.UnaryOp) and isinstance(dim.operand, ast.Constant)
-    return -dim.operand.value if negative else value  # type: ignore[union-attr]
-
-
-def _operand(code: Code, call: ast.Call) -> ast.expr | None:
-    if code.origin(call) is None and isinstance(call.func, ast.Attribute):
-        return call.func.value
-    return call.args[0] if call.args else None
-
-
 def _softmaxes(code: Code) -> Iterator[tuple[ast.Call, ast.expr, object]]:
     for call in code.tree.all(ast.Call):
         last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         if last not in ("softmax", "log_softmax") or code.activations.function_origin(call) != last:
             continue
-        operand = _operand(code, call)
+        operand = code.axes.operand(call)
         if operand is not None:
-            yield call, operand, _dim(code, call)
+            yield call, operand, code.axes.dimension(call)
 
 
 def _over_the_batch(code: Code) -> Iterator[Problem]:
@@ -99,22 +84,52 @@ def _over_the_batch(code: Code) -> Iterator[Problem]:
     for call, operand, dim in softmaxes:
         if dim != 0:
             continue
+        rows = code.axes.rows(operand, doing="softmax")
         why = (
-            _batched(code, operand)
+            (rows.why if rows is not None and rows.certain else None)
             or _sibling(code, call, operand, softmaxes)
             or _judged(code, call)
             or _takes_a_class(code, call)
             or _is_attention(code, call, operand)
             or _model_runs_on_batches(code, call)
         )
-        if why is None:
+        if why is not None:
+            yield _normalises(code, call, why)
+    for made in code.calls(*_MODULES):
+        why = _runs_on_batches(code, made) if _constant(code, made) == 0 else None
+        if why is not None:
+            yield _normalises(code, made, why)
+
+
+def _normalises(code: Code, call: ast.Call, why: str) -> Problem:
+    return code.problem(
+        call,
+        f"`{code.name(call)}` normalises over the batch: {why}, so dimension 0 counts examples and each one's "
+        "probabilities depend on the others.",
+        mend=[_over_classes(code, call)],
+    )
+
+
+def _constant(code: Code, made: ast.Call) -> object:
+    dim = code.argument(made, "dim", 0)
+    return code.values.only(dim).constant if dim is not None else None
+
+
+def _runs_on_batches(code: Code, made: ast.Call) -> str | None:
+    """Why the layer runs over a batch: what it, or the `Sequential` that it ends, is given."""
+    above = code.tree.parents.get(made)
+    sequential = isinstance(above, ast.Call) and code.origin(above) == "torch.nn.Sequential"
+    layer = above if sequential and isinstance(above, ast.Call) else made
+    for run in code.tree.all(ast.Call):
+        if not run.args or code.origin(run) is not None or all(v.call is not layer for v in code.values.of(run.func)):
             continue
-        yield code.problem(
-            call,
-            f"`{code.name(call)}` normalises over the batch: {why}, so dimension 0 counts examples and each one's "
-            "probabilities depend on the others.",
-            mend=[_over_classes(code, call)],
-        )
+        rows = code.axes.rows(run.args[0], doing="softmax")
+        if rows is not None and rows.certain:
+            return rows.why
+        why = _judged(code, run) or _model_runs_on_batches(code, run)
+        if why is not None:
+            return why
+    return None
 
 
 def _over_classes(code: Code, call: ast.Call) -> Change | None:
@@ -123,61 +138,6 @@ def _over_classes(code: Code, call: ast.Call) -> Change | None:
             return code.source.replace(keyword.value, "1")
     dim = code.argument(call, "dim", 0 if code.origin(call) is None else 1)
     return code.source.replace(dim, "1") if dim is not None else None
-
-
-def _batched(code: Code, operand: ast.expr) -> str | None:
-    """Why dimension 0 is known to be the batch; None where it is not known."""
-    for step in code.provenance.trace(operand):
-        node = step.node
-        if isinstance(node, ast.Call):
-            name = code.activations.function_origin(node)
-            if name in _MOVES:
-                return None
-            if _keeps_batch(code, node, name):
-                return f"line {node.lineno} keeps the batch in front"
-        if isinstance(node, ast.Subscript):
-            if _takes_a_step(node):
-                return f"line {node.lineno} takes one step of each sequence"
-            if not isinstance(node.slice, (ast.Tuple, ast.Slice)):
-                return None
-        if isinstance(node, ast.Name) and _is_of_loader(code, node):
-            return f"`{node.id}` is a batch of the loader"
-    return None
-
-
-def _takes_a_step(node: ast.Subscript) -> bool:
-    """`logits[:, -1, :]`: of every sequence in the batch, the last step."""
-    match node.slice:
-        case ast.Tuple(elts=[ast.Slice(lower=None, upper=None), ast.UnaryOp() | ast.Constant(value=int()), *rest]):
-            return all(isinstance(each, ast.Slice) for each in rest)
-    return False
-
-
-def _keeps_batch(code: Code, call: ast.Call, name: str) -> bool:
-    if name == "flatten":
-        start = code.argument(call, "start_dim", 1 if code.origin(call) else 0)
-        return isinstance(start, ast.Constant) and start.value == 1
-    if name in ("view", "reshape") and len(call.args) == 2 and code.origin(call) is None:
-        first, second = (ast.unparse(each) for each in call.args)
-        return (first == "-1" and second != "1") or (first.endswith((".size(0)", ".shape[0]")) and second == "-1")
-    return any((each.origin or "").startswith("torch.nn.BatchNorm") for each in code.values.of(call.func))
-
-
-def _is_of_loader(code: Code, name: ast.Name) -> bool:
-    """Whether the name is bound by iterating a loader of known make."""
-    for binding in code.names.reaching(name):
-        loop = binding.node
-        iterable = loop.iter if isinstance(loop, (ast.For, ast.AsyncFor)) else None
-        if (
-            isinstance(iterable, ast.Call)
-            and ast.unparse(iterable.func) in ("enumerate", "tqdm", "tqdm.tqdm")
-            and iterable.args
-        ):
-            iterable = iterable.args[0]
-        pairs = isinstance(loop, (ast.For, ast.AsyncFor)) and isinstance(loop.target, ast.Tuple)
-        if iterable is not None and pairs and code.kind(iterable) is Kind.LOADER:
-            return True
-    return False
 
 
 def _sibling(
@@ -239,23 +199,20 @@ def _swaps_last(node: ast.expr) -> bool:
 
 
 def _model_runs_on_batches(code: Code, call: ast.Call) -> str | None:
-    """The loop that gives the model of this `forward` the batches of a loader."""
+    """The call that gives the model of this `forward` a batch of a loader, or of one."""
     function = code.tree.function(call)
     owner = code.tree.class_of(function) if function is not None else None
-    if (
-        function is None
-        or owner is None
-        or function.name != "forward"
-        or not isinstance(code.tree.statement(call), ast.Return)
-    ):
+    if function is None or owner is None or function.name != "forward":
         return None
-    for run in code.tree.all(ast.Call):
-        if not run.args or not isinstance(run.func, (ast.Name, ast.Attribute)) or code.origin(run) is not None:
-            continue
-        if isinstance(run.args[0], ast.Name) and code.values.class_held_by(run.func) is owner:
-            steps = code.provenance.trace(run.args[0])
-            if any(isinstance(each.node, ast.Name) and _is_of_loader(code, each.node) for each in steps):
-                return f"line {run.lineno} gives the model the batches of a loader"
+    if not isinstance(code.tree.statement(call), (ast.Return, ast.Assign)):
+        return None
+    for run in code.axes.runs.get(owner, ()):
+        single = code.axes.one_row(run)
+        if single is not None:
+            return single
+        steps = code.provenance.trace(run.args[0]) if isinstance(run.args[0], ast.Name) else ()
+        if any(isinstance(each.node, ast.Name) and code.axes.is_batch(each.node) for each in steps):
+            return f"line {run.lineno} gives the model the batches of a loader"
     return None
 
 
@@ -269,25 +226,12 @@ def _model_of(code: Code, operand: ast.expr) -> str | None:
 
 
 def _predictions(code: Code) -> Iterator[Problem]:
-    calls = [each for each in code.tree.all(ast.Call) if _is_argmax(each) and _dim(code, each) == 0]
-    if not calls:
-        return
-    judged = [each for each in code.activations.losses if each.name in ("cross_entropy", "nll_loss")]
-    for call in calls:
-        operand = _operand(code, call)
-        losses = [each for each in judged if operand is not None and _same(code, each.input, operand)]
-        if operand is None or not (_is_compared(code, call) or _is_measured(code, call)):
+    for call in code.tree.all(ast.Call):
+        operand = code.axes.operand(call) if _is_argmax(call) and code.axes.dimension(call) == 0 else None
+        why = _why_wrong(code, call, operand) if operand is not None else None
+        if operand is None or why is None:
             continue
-        if losses:
-            why = f"has its classes in dimension 1 (line {losses[0].call.lineno} takes the loss so)"
-        elif _is_output_for_batch(code, operand):
-            why = "is the model's output for a batch of the loader"
-        elif _is_measured(code, call):
-            why = "holds scores for each row, and the metric wants a class for each row"
-        elif _is_counted(code, call):
-            why = "holds scores for each of the labels it is compared with"
-        else:
-            continue
+        losses = [each for each in code.activations.losses if each.name in _OVER_CLASSES and _same(code, each, operand)]
         yield code.problem(
             call,
             f"`{code.name(operand)}` {why}, but `{code.name(call)}` picks along the batch: this is no class for each "
@@ -296,6 +240,48 @@ def _predictions(code: Code) -> Iterator[Problem]:
             related=[(losses[0].call, "the loss of the same output")] if losses else [],
             tier=Tier.BUG,
         )
+
+
+def _why_wrong(code: Code, call: ast.Call, operand: ast.expr) -> str | None:
+    """Why a choice along dimension 0 is none of a class, where the result is used as one."""
+    rows = code.axes.rows(operand, doing="argmax")
+    argmax = last_name(call.func) == "argmax"
+    if rows is not None and rows.single and argmax:
+        return f"holds one row ({rows.why})"
+    if rows is not None and rows.certain and argmax and _steps(operand):
+        return f"holds the scores of each sequence ({rows.why})"
+    if _is_measured(code, call):
+        return "holds scores for each row, and the metric wants a class for each row"
+    if _picks_per_row(code, call):
+        return "holds scores for each row, and its choice is one index for each row"
+    if not _is_compared(code, call):
+        return None
+    if rows is not None:
+        return f"has its examples in dimension 0 ({rows.why})"
+    counted = not _is_item(operand) and not code.axes.mixed(operand) and _is_counted(code, call)
+    return "holds scores for each of the labels it is compared with" if counted else None
+
+
+def _is_item(operand: ast.expr) -> bool:
+    """One example taken out of a batch: its dimension 0 holds the classes."""
+    match operand:
+        case ast.Subscript(slice=ast.Constant(value=int())) | ast.Call(func=ast.Attribute(attr="squeeze")):
+            return True
+    return False
+
+
+def _steps(operand: ast.expr) -> bool:
+    return isinstance(operand, ast.Subscript) and takes_a_step(operand)
+
+
+def _picks_per_row(code: Code, call: ast.Call) -> bool:
+    """`values[range(len(values)), scores.argmax(0)]`: one index for each row is wanted."""
+    match code.tree.parents.get(call):
+        case ast.Tuple(elts=[ast.Call() as rows, second]) as pair if second is call:
+            return last_name(rows.func) in ("range", "arange") and isinstance(
+                code.tree.parents.get(pair), ast.Subscript
+            )
+    return False
 
 
 def _is_measured(code: Code, call: ast.Call) -> bool:
@@ -313,13 +299,13 @@ def _is_counted(code: Code, call: ast.Call) -> bool:
     "each item."""
     function, statement = code.tree.function(call), code.tree.statement(call)
     names = {each.id for each in ast.walk(statement) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
-    for compare in code.tree.all(ast.Compare):
-        if code.tree.function(compare) is not function or not isinstance(compare.ops[0], ast.Eq):
+    for equality in code.tree.all(ast.Compare, ast.Call):
+        if code.tree.function(equality) is not function:
             continue
-        sides = [compare.left, compare.comparators[0]]
-        mine = [each for each in sides if code.tree.inside(call, each) or last_name(each) in names]
-        labels = [each for each in sides if each not in mine and _LABELS.search(last_name(each))]
-        above = code.tree.parents.get(compare)
+        sides = _sides(equality)
+        mine = [each for each in sides if code.tree.inside(call, each) or last_name(root_of(each)) in names]
+        labels = [each for each in sides if each not in mine and _LABELS.search(last_name(root_of(each)))]
+        above = code.tree.parents.get(equality)
         how = above.attr if isinstance(above, ast.Attribute) else ""
         how = last_name(above.func) if isinstance(above, ast.Call) else how
         if mine and labels and how in ("sum", "mean", "float"):
@@ -327,15 +313,16 @@ def _is_counted(code: Code, call: ast.Call) -> bool:
     return False
 
 
-def _is_output_for_batch(code: Code, operand: ast.expr) -> bool:
-    """Whether the expression is what a model gives for a batch of a loader, as it is."""
-    bindings = code.names.reaching(operand) if isinstance(operand, ast.Name) else ()
-    call = bindings[0].value if len(bindings) == 1 and not bindings[0].index else operand
-    if isinstance(call, ast.Subscript) and _takes_a_step(call):
-        return True
-    if not isinstance(call, ast.Call) or code.kind(call.func) is not Kind.MODEL:
-        return False
-    return _batched(code, call) is not None
+def _sides(node: ast.Compare | ast.Call) -> list[ast.expr]:
+    """The two sides of `a == b`, `a.eq(b)` and `torch.eq(a, b)`; nothing for what is no equality."""
+    match node:
+        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
+            return [left, right]
+        case ast.Call(func=ast.Attribute(attr="eq", value=left), args=[right]):
+            return [left, right]
+        case ast.Call(func=ast.Attribute(attr="eq"), args=[left, right]):
+            return [left, right]
+    return []
 
 
 def _is_argmax(call: ast.Call) -> bool:
@@ -343,12 +330,10 @@ def _is_argmax(call: ast.Call) -> bool:
     return last in ("argmax", "max")
 
 
-def _same(code: Code, first: ast.expr, second: ast.expr) -> bool:
-    first = first.value if isinstance(first, ast.Subscript) and isinstance(first.slice, ast.Name) else first
-    second = second.value if isinstance(second, ast.Attribute) and second.attr == "data" else second
-    if not isinstance(first, ast.Name) or not isinstance(second, ast.Name):
+def _same(code: Code, loss: Loss, operand: ast.expr) -> bool:
+    if not isinstance(loss.input, ast.Name) or not isinstance(operand, ast.Name):
         return False
-    return code.names.reaching(first) == code.names.reaching(second)
+    return code.names.reaching(loss.input) == code.names.reaching(operand)
 
 
 def _is_compared(code: Code, call: ast.Call) -> bool:
