@@ -37,6 +37,7 @@ from detectors._engine.preprocessing import Fit, Leak, Learns
 from detectors._engine.problems import Problem
 from detectors._engine.provenance import root_of
 from detectors._engine.ranks import speaks_of_distribution, speaks_of_ranks
+from detectors._engine.redaction import redaction_of
 from detectors._engine.retrieval import EVALUATES, RERANKS, STORES, Length, Splitter
 from detectors._engine.schedules import Schedule, Unit
 from detectors._engine.secrets import PREFIXES as SECRET_PREFIXES
@@ -123,6 +124,7 @@ __all__ = [
     "module_paths",
     "part_named",
     "placeholders",
+    "redaction_of",
     "release_of",
     "root_of",
     "speaks_of_accumulation",

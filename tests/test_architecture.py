@@ -62,7 +62,7 @@ MAY_IMPORT = {
     "app/store.py": "app.pull_request redis",
     "app/surroundings.py": "app.manifests app.notebooks app.pull_request app.review detectors",
     "app/web": (
-        "app.configuration app.events app.local app.metrics app.playground app.pull_request app.queue "
+        "app.configuration app.events app.local app.metrics app.notebooks app.playground app.pull_request app.queue "
         "app.review app.settings app.store app.webhook detectors fastapi jinja2 markdown_it markupsafe "
         "pygments starlette structlog"
     ),

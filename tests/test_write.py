@@ -308,6 +308,16 @@ def test_no_option_makes_more_than_thirty_inline() -> None:
     assert len(share_out(many, Options(budget=99)).inline) == 30
 
 
+def test_every_key_has_its_comment_and_takes_no_room_from_others() -> None:
+    keys = [remark(line, rule="hard-coded-secret") for line in range(1, 100)]
+    risks = [remark(200, rule="risk", tier=Tier.RISK)]
+
+    shares = share_out([*keys, *risks], Options(budget=1, per_rule=1))
+
+    assert (len(shares.inline), len(shares.listed), shares.inline[-1].finding.line) == (61, 39, 200)
+    assert share_out(keys, Options(budget=0)).inline == ()
+
+
 def test_said_and_dismissed_remarks_take_no_room() -> None:
     options = Options(budget=1, said=frozenset({f"{1:016x}"}), dismissed=frozenset({f"{2:016x}"}))
     shares = share_out([remark(1), remark(2), remark(3)], options)

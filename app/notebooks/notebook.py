@@ -123,6 +123,19 @@ def _where(line: CodeLine) -> str:
     return f"cell {line.cell}, line {line.line}"
 
 
+def is_notebook(path: str) -> bool:
+    """Whether a file is a notebook by its name."""
+    return path.lower().endswith(SUFFIX)
+
+
+def module_of(text: str) -> str:
+    """The Python of a notebook's cells; empty where it cannot be read."""
+    try:
+        return read(text).module
+    except BrokenNotebook:
+        return ""
+
+
 def plain(line: str) -> str:
     """The source line that a line of a notebook's file holds; a line that holds something else as it is."""
     found = _STRING_LINE.fullmatch(line)

@@ -14,6 +14,9 @@ from app.review.place import Place, Placer
 from detectors import Edit, Finding
 
 MOST_INLINE = 30
+EACH_BY_ITSELF = frozenset({"hard-coded-secret"})
+"""Rules whose findings do not stand for one another: every key has to be revoked by itself."""
+MOST_BY_THEMSELVES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,15 @@ def share_out(every: Iterable[Remark], options: Options) -> Shares:
     """Each remark to its share, the most severe first."""
     shares: dict[str, list[Remark]] = {name: [] for name in Shares.__slots__}
     of_rule = Counter[str]()
+    inline = Counter[bool]()
+    most = {False: min(options.budget, MOST_INLINE), True: MOST_BY_THEMSELVES if options.budget else 0}
     for remark in sorted(every, key=lambda remark: remark.severity):
         share = _share(remark, options, of_rule)
-        if share == "inline" and len(shares["inline"]) >= min(options.budget, MOST_INLINE):
+        by_itself = remark.finding.rule in EACH_BY_ITSELF
+        if share == "inline" and inline[by_itself] >= most[by_itself]:
             share = "listed"
-        of_rule[remark.finding.rule] += share in ("inline", "listed", "more")
+        inline[by_itself] += share == "inline"
+        of_rule[remark.finding.rule] += share in ("inline", "listed", "more") and not by_itself
         shares[share].append(remark)
     return Shares(**{name: tuple(share) for name, share in shares.items()})
 

@@ -1,7 +1,7 @@
 """A file's diff as rows of a table, comments below the lines they stand on."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -55,12 +55,12 @@ class FileView:
     unread: str
 
 
-def view(file: ChangedFile, comments: Sequence[Comment]) -> FileView:
-    """The file with its comments."""
+def view(file: ChangedFile, comments: Sequence[Comment], hide: Callable[[str], str] = str) -> FileView:
+    """The file with its comments; `hide` takes out of its lines what may not be shown."""
     threads = defaultdict[Where, list[Thread]](list)
     for comment in comments:
         if comment.path == file.path:
-            threads[comment.side, comment.line].append(_thread(file, comment))
+            threads[comment.side, comment.line].append(_thread(file, comment, hide))
     every = [line for hunk in file.hunks for line in hunk.lines]
     return FileView(
         path=file.path,
@@ -68,28 +68,29 @@ def view(file: ChangedFile, comments: Sequence[Comment]) -> FileView:
         status=file.status.value,
         added=sum(line.old is None for line in every),
         deleted=sum(line.new is None for line in every),
-        rows=tuple(_folded(list(_rows(file, threads)))),
+        rows=tuple(_folded(list(_rows(file, threads, hide)))),
         unread=file.unread,
     )
 
 
-def _thread(file: ChangedFile, comment: Comment) -> Thread:
+def _thread(file: ChangedFile, comment: Comment, hide: Callable[[str], str]) -> Thread:
     sign = "-" if comment.side is Side.LEFT else "+"
     first = comment.start_line or comment.line
     head = [] if file.head is None or comment.side is Side.LEFT else file.head.split("\n")
-    shown = markdown.rendered(comment.body, path=file.path, replaced=head[first - 1 : comment.line])
+    replaced = [hide(line) for line in head[first - 1 : comment.line]]
+    shown = markdown.rendered(comment.body, path=file.path, replaced=replaced)
     several = comment.start_line is not None
     where = f"lines {sign}{first} to {sign}{comment.line}" if several else f"line {sign}{comment.line}"
     return Thread(where, shown)
 
 
-def _rows(file: ChangedFile, threads: Mapping[Where, Sequence[Thread]]) -> Iterator[Row]:
+def _rows(file: ChangedFile, threads: Mapping[Where, Sequence[Thread]], hide: Callable[[str], str]) -> Iterator[Row]:
     last_old = last_new = 0
     for hunk in file.hunks:
         old, new = _first(hunk)
         if old > last_old + 1 or new > last_new + 1:
             yield Row("gap", text=_header(hunk))
-        texts = highlight.lines("\n".join(line.text for line in hunk.lines), file.path)
+        texts = highlight.lines("\n".join(hide(line.text) for line in hunk.lines), file.path)
         for line, text in zip(hunk.lines, texts, strict=True):
             yield _row(line, text, threads)
             last_old, last_new = line.old or last_old, line.new or last_new

@@ -13,11 +13,11 @@ from app.playground import Submission, Unusable
 from app.review.markdown import prose
 from app.web import forms, highlight, markdown
 from app.web.playground import EXAMPLE, Busy, example, reviewed
-from app.web.review_view import Shown
+from app.web.review_view import Shown, repeatable
 from app.web.site import Site
 from app.web.standing import standing
 from app.web.templates import MARK, STYLE, TEMPLATES
-from detectors import Detector, all_detectors
+from detectors import Detector, all_detectors, without_keys
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
@@ -66,7 +66,7 @@ async def playground(request: Request) -> Response:
         status, result = 503, Shown(problem="The playground is busy with other reviews. Please try again in a moment.")
     if result.problem and status == 200:
         status = 422
-    return await _home(request, submission, result, status=status)
+    return await _home(request, result.submission or repeatable(submission, without_keys), result, status=status)
 
 
 _LESS = "Leave out what is not code: a notebook's outputs, lock files, data."

@@ -1,13 +1,16 @@
 """The whole of a review as GitHub would show it, as HTML; runs in an analysis process, as its input may be anything."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
+from app.notebooks.notebook import is_notebook, module_of
 from app.playground import Played, Submission, Unusable, play
 from app.review.comment import Conclusion, Review
 from app.review.markdown import prose
 from app.web import markdown
 from app.web.diff_view import FileView, view
 from app.web.templates import TEMPLATES
+from detectors import redaction_of, without_keys
 
 MOST_FILES = 100
 """Shown; all are reviewed, and those with comments come first."""
@@ -20,10 +23,12 @@ _VERDICTS = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The review, or why there is none: one of both is empty."""
+    """The review, or why there is none: one of both is empty. `submission` is what may be shown of the input: a page
+    is kept by browsers and proxies, and no key is repeated on one."""
 
     html: str = ""
     problem: str = ""
+    submission: Submission | None = None
 
 
 def shown(submission: Submission) -> Shown:
@@ -31,21 +36,42 @@ def shown(submission: Submission) -> Shown:
     try:
         played = play(submission)
     except Unusable as reason:
-        return Shown(problem=str(reason))
+        return Shown(problem=str(reason), submission=repeatable(submission, without_keys))
+    hide = redaction_of(_sources(played, submission))
+    return Shown(html=_html(played, hide), submission=repeatable(submission, hide))
+
+
+def _html(played: Played, hide: Callable[[str], str]) -> str:
     review = played.review
-    html = TEMPLATES.get_template("review.html.j2").render(
+    html: str = TEMPLATES.get_template("review.html.j2").render(
         review=review,
         verdict=_VERDICTS[review.conclusion],
         summary=markdown.rendered(review.summary),
         body=markdown.rendered(review.body) if review.body else "",
         caveats=[markdown.inline(prose(each)) for each in played.caveats],
-        files=_views(played, review),
+        files=_views(played, review, hide),
         left_out=max(0, len(played.files) - MOST_FILES),
     )
-    return Shown(html=html)
+    return html
 
 
-def _views(played: Played, review: Review) -> list[FileView]:
+def _sources(played: Played, submission: Submission) -> Iterator[str]:
+    """The texts whose keys must not be shown: as they were given, and as Python."""
+    yield submission.diff
+    for file in played.files:
+        for text in (file.head, file.base):
+            yield text or ""
+            if text and is_notebook(file.path):
+                yield module_of(text)
+
+
+def repeatable(submission: Submission, hide: Callable[[str], str]) -> Submission:
+    """The input as a page may show it again."""
+    before, after, diff = (hide(each) for each in (submission.before, submission.after, submission.diff))
+    return replace(submission, before=before, after=after, diff=diff)
+
+
+def _views(played: Played, review: Review, hide: Callable[[str], str]) -> list[FileView]:
     commented = {comment.path for comment in review.comments}
     files = sorted(played.files, key=lambda file: file.path not in commented)
-    return [view(file, review.comments) for file in files[:MOST_FILES]]
+    return [view(file, review.comments, hide) for file in files[:MOST_FILES]]

@@ -191,8 +191,14 @@ def redacted(text: str, secrets: Iterable[Secret]) -> str:
             text = text.replace(form, each.shown)
         if each.short_lines:
             lines = text.split("\n")
-            text = "\n".join(each.shown if line.strip() in each.short_lines else line for line in lines)
+            text = "\n".join(each.shown if _content(line) & each.short_lines else line for line in lines)
     return text
+
+
+def _content(line: str) -> set[str]:
+    """What a line holds, also as a line of a diff and as one of a notebook's JSON."""
+    quoted = line.strip(" \t\",'").removesuffix("\\n")
+    return {line.strip(), line[1:].strip(), quoted, line[1:].strip(" \t\",'").removesuffix("\\n")}
 
 
 def without_keys(text: str) -> str:
