@@ -26,6 +26,21 @@ _PACKAGES = """
 PACKAGES = frozenset(_PACKAGES.split())
 """First parts of import names that mean machine learning wherever they stand."""
 
+_OTHERS = """
+    numpy pandas polars scipy matplotlib seaborn plotly bokeh altair PIL cv2 imageio skimage
+    tifffile h5py zarr pyarrow fsspec s3fs gcsfs boto3 botocore google azure requests httpx aiohttp
+    urllib3 websockets yaml toml ruamel orjson ujson jsonlines omegaconf hydra absl fire click typer
+    rich tqdm loguru colorama tabulate termcolor psutil joblib dill cloudpickle pytest hypothesis
+    mock attr attrs pydantic pydantic_settings dataclasses_json marshmallow typing_extensions einops
+    jaxtyping numba networkx sympy statsmodels fastapi starlette uvicorn flask django gradio
+    streamlit celery redis sqlalchemy psycopg2 pymongo dotenv jinja2 packaging setuptools
+    pkg_resources regex ftfy unidecode bs4 lxml markdown librosa soundfile sox av decord rasterio
+    shapely geopandas rdkit Bio mpi4py ray dask pyspark nibabel SimpleITK pydicom tensorboard_logger
+    prettytable git IPython ipywidgets nbformat
+"""
+OTHERS = frozenset(_OTHERS.split())
+"""Import names of packages of other fields: modules of no repository's own."""
+
 SUBPACKAGES = (
     "google.generativeai",
     "google.genai",

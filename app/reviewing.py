@@ -8,22 +8,24 @@ What is on GitHub already is read first and not said twice, so that all of it ma
 import asyncio
 import contextlib
 import time
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import structlog
 
-from app import pipeline, relevance
+from app import neighbours, pipeline, relevance
 from app.conversation.commands import Level, Verb, needed
 from app.conversation.memory import dismissed, gone, named, voters_to_ask_for
 from app.conversation.skip import reason_to_skip
 from app.conversation.standing import standing
-from app.events import ActionRequested
+from app.events import ActionRequested, RetryLater
 from app.github.check_run import CheckRuns, Opened, is_completed
 from app.github.connection import GitHub
 from app.github.conversation import has_write_access, say
 from app.github.fetch import Fetcher, Reading
 from app.github.fixed import mark_fixed
 from app.github.publish import HeadMoved, Publisher, Said
+from app.github.weather import Refused, Unwell
 from app.pull_request import ChangedFile, PullRequest, PullRequestRef
 from app.queue.analysts import AnalysisFailed, Analysts
 from app.review.comment import Conclusion, Review
@@ -73,13 +75,24 @@ class Reviewing:
             await self._check_runs.close(self._check_runs.found(reading), outcome)
             return
         await self._note_begun(pull_request)
-        opened = await self._check_runs.open(reading, "Reviewing")
+        await self._review(reading, read_at, whole_files=whole_files)
+        await self._note_ended(pull_request.ref, pull_request.head_sha)
+
+    async def _review(self, reading: Reading, read_at: float, *, whole_files: bool) -> None:
+        paths = _neighbours_of(reading.pull_request)
+        if paths:  # a review is five calls: where the neighbours are one of them, "Reviewing" is not
+            opened = self._check_runs.found(reading)
+        else:
+            opened = await self._check_runs.open(reading, "Reviewing")
+        reading, is_whole = await self._with_neighbours(reading, paths)
+        pull_request = reading.pull_request
         reports = await self._reports(pull_request, whole_files=whole_files)
         review = await self._written(reading, reports)
         said = await self._said(reading, review, opened, read_at, whole_files=whole_files)
-        fixed = await self._mark_gone(pull_request, reports, whole_files=whole_files)
+        fixed = 0
+        if is_whole:  # what a neighbour showed is not gone because the neighbour could not be read
+            fixed = await self._mark_gone(pull_request, reports, whole_files=whole_files)
         await self._check_runs.close(opened, review)
-        await self._note_ended(pull_request.ref, pull_request.head_sha)
         log.info("reviewed", head=pull_request.head_sha, **asdict(said), fixed=fixed)
 
     async def tell_failure(self, ref: PullRequestRef, reason: str, *, is_retried: bool, only_open: bool) -> None:
@@ -110,6 +123,7 @@ class Reviewing:
         if level < needed(Verb.IGNORE, pipeline.configuration(reading.pull_request.config_files).config.commands):
             log.info("a button pressed by somebody without permission", author=action.author)
             return
+        reading, _ = await self._with_neighbours(reading, _neighbours_of(reading.pull_request))
         reports = await self._reports(reading.pull_request, whole_files=False)
         found = set(named(reading.pull_request, reports))
         if action.head_sha != reading.pull_request.head_sha:  # who pressed it saw only what was said by then
@@ -170,6 +184,17 @@ class Reviewing:
         options = Options(public_url=self._settings.public_url, said=reading.told, dismissed=quiet)
         return pipeline.review(pull_request, reports, options)
 
+    async def _with_neighbours(self, reading: Reading, paths: Sequence[str]) -> tuple[Reading, bool]:
+        """The reading with the texts of these files, those that are there; and whether GitHub said which are. Where it
+        did not, they stay unknown, which costs the review nothing else."""
+        try:
+            found = await self.fetcher.around(reading.pull_request, paths) if paths else {}
+        except (Unwell, Refused, RetryLater, TimeoutError) as reason:
+            log.warning("the modules that the change imports could not be read", reason=str(reason))
+            return reading, False
+        around = {**reading.pull_request.around, **found}
+        return replace(reading, pull_request=replace(reading.pull_request, around=around)), True
+
     async def _reports(self, pull_request: PullRequest, *, whole_files: bool) -> list[FileReport]:
         files = pipeline.to_analyse(pull_request.files)
         sides = sides_of(pull_request)
@@ -189,6 +214,10 @@ class Reviewing:
             return await self._analysts.run(introduced_in, file, around, whole_file)
         except AnalysisFailed as failed:
             return FileReport(file.path, skipped=(Skipped(file.path, str(failed)),))
+
+
+def _neighbours_of(pull_request: PullRequest) -> tuple[str, ...]:
+    return neighbours.paths_to_ask(pipeline.to_analyse(pull_request.files), sides_of(pull_request).head)
 
 
 def _reason_to_skip(reading: Reading, *, reviews_drafts: bool) -> str:

@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "app/events.py": "app.pull_request pydantic",
     "app/formats": "app.review app.version detectors",
     "app/github": (
-        "app.conversation app.diff app.events app.manifests app.metrics app.pull_request app.relevance app.review "
+        "app.conversation app.diff app.events app.manifests app.metrics app.neighbours app.pull_request "
+        "app.relevance app.review "
         "app.settings app.store app.webhook github jwt requests structlog"
     ),
     "app/health.py": "app.queue app.settings app.store",
@@ -36,6 +37,7 @@ MAY_IMPORT = {
     "app/logs.py": "app.settings detectors pydantic structlog",
     "app/manifests": "detectors",
     "app/metrics.py": "prometheus_client",
+    "app/neighbours.py": "app.ecosystem app.manifests app.pull_request detectors",
     "app/notebooks": "app.diff detectors",
     "app/payloads.py": "app.pull_request pydantic",
     "app/pipeline.py": "app.configuration app.pull_request app.relevance app.review app.surroundings detectors",
@@ -51,8 +53,8 @@ MAY_IMPORT = {
         "app.store structlog"
     ),
     "app/reviewing.py": (
-        "app.conversation app.events app.github app.pipeline app.pull_request app.queue app.relevance "
-        "app.review app.settings app.store app.surroundings detectors structlog"
+        "app.conversation app.events app.github app.neighbours app.pipeline app.pull_request app.queue "
+        "app.relevance app.review app.settings app.store app.surroundings detectors structlog"
     ),
     "app/serve.py": (
         "app.embedded app.logs app.metrics app.queue app.recovery app.reviewer app.settings app.store app.web "
@@ -72,7 +74,8 @@ MAY_IMPORT = {
 }
 
 PURE = (
-    "app/configuration", "app/diff.py", "app/formats", "app/manifests", "app/notebooks", "app/pipeline.py",
+    "app/configuration", "app/diff.py", "app/formats", "app/manifests", "app/neighbours.py", "app/notebooks",
+    "app/pipeline.py",
     "app/pull_request.py", "app/relevance.py", "app/review", "app/surroundings.py", "app/webhook.py", "detectors",
     "detectors/_engine",
 )  # fmt: skip

@@ -5,6 +5,7 @@ has to vouch for it: by the ids of the texts and the counts of files and lines, 
 as the query before the diff was read once more.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,7 @@ from app.github.talk import Talk
 from app.github.texts import Text
 from app.github.weather import Refused, Unwell
 from app.manifests.pins import is_manifest
+from app.neighbours import LONGEST_TEXT
 from app.pull_request import ChangedFile, ConfigFile, PullRequest, PullRequestRef, Status, Thread
 from app.relevance import is_worth_reading
 from app.review.fingerprint import reviewed_head, told
@@ -29,6 +31,8 @@ ATTEMPTS = 4
 #: Texts of more files are not read; the rest is named.
 MOST_TEXTS = 1000
 SETTLING = 5.0
+#: What a review can do without is waited for so long.
+PATIENCE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,16 @@ class Fetcher:
         spoken = await talk.read(self._github, ref, raw)
         files = self._config_files(ref, data)
         return Look(raw["headRefOid"], spoken.threads, spoken.notes, spoken.pending_reviews, files)
+
+    async def around(self, pull_request: PullRequest, paths: Sequence[str]) -> dict[str, str]:
+        """Those of these files that are there at the head, whole and not too long: one call."""
+        async with asyncio.timeout(PATIENCE):
+            found = await texts.read_once(self._github, pull_request.ref, pull_request.head_sha, paths)
+        return {
+            path: each.text
+            for path, each in found.items()
+            if each.text is not None and not each.is_cut and len(each.text) <= LONGEST_TEXT
+        }
 
     async def _read_large(self, ref: PullRequestRef) -> Reading:
         """Where there is no diff: the list of files, between two queries that have to be about one head."""

@@ -48,12 +48,12 @@ async def read(github: GitHub, ref: PullRequestRef, head: str, paths: Sequence[s
     found: dict[str, Text] = {}
     for some in _chunks(paths, documents.MOST_FILES):
         try:
-            found |= await _read_some(github, ref, head, some)
+            found |= await read_once(github, ref, head, some)
         except Unwell:
             if len(some) <= FEWER_FILES:
                 raise
             for few in _chunks(some, FEWER_FILES):
-                found |= await _read_some(github, ref, head, few)
+                found |= await read_once(github, ref, head, few)
     return found
 
 
@@ -66,7 +66,8 @@ async def complete(github: GitHub, ref: PullRequestRef, head: str, texts: Mappin
     return whole
 
 
-async def _read_some(github: GitHub, ref: PullRequestRef, head: str, paths: Sequence[str]) -> dict[str, Text]:
+async def read_once(github: GitHub, ref: PullRequestRef, head: str, paths: Sequence[str]) -> dict[str, Text]:
+    """The texts at `head` in one call, for no more than a hundred paths."""
     owner, _, name = ref.repository.partition("/")
     variables = {"owner": owner, "name": name, "head": head, **variables_of(paths)}
     data = await github.query(ref.installation_id, documents.files_at(len(paths)), variables)

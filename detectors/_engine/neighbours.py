@@ -13,7 +13,7 @@ _EVENTS = re.compile(
     r"\.(eval|train|backward|zero_grad|step|set_epoch|requires_grad_?)\(|no_grad|inference_mode|autocast"
 )
 _IMPORT = re.compile(
-    r"^[ \t]*(?:from[ \t]+(?P<module>[.\w]+)[ \t]+import[ \t]*(?:\((?P<block>[^)]*)\)|(?P<line>[^\n;#]*))"
+    r"^[ \t]*(?:from[ \t]+(?P<module>[.\w]+)[ \t]+import[ \t]*(?:\((?P<block>[^)]{0,5000})\)|(?P<line>[^\n;#]*))"
     r"|import[ \t]+(?P<modules>[^\n;#]+))",
     re.M,
 )
@@ -63,7 +63,7 @@ def _folders(path: str, level: int) -> list[str]:
         above.append(folder)
         if folder == "/":
             break
-    if not path.startswith("/"):
+    if not path.startswith(("/", "..")):  # what is above `..` has no name here
         above.append("")
     if level:
         return above[level - 1 : level]
