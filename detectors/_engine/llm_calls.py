@@ -54,6 +54,7 @@ _METHODS = {
     "ollama": r"chat|generate",
     "huggingface_hub": rf"chat_completion|text_generation|{_OPENAI_CHAT}",
     "bedrock": r"invoke_model(_with_response_stream)?|converse(_stream)?",
+    "sagemaker": r"invoke_endpoint(_with_response_stream)?",
     "vllm": r"generate|chat",
     "langchain": r"a?invoke|a?predict|a?stream|a?generate|a?batch|",
     "llama_index": r"a?complete|a?chat|stream_complete|stream_chat|a?predict",
@@ -85,6 +86,7 @@ _TIMEOUTS = {
     "mistralai": ("timeout_ms", "timeout", "client", "async_client"),
     "cohere": ("timeout", "httpx_client", "request_options"),
     "bedrock": ("config",),
+    "sagemaker": ("config",),
     "litellm": ("timeout", "request_timeout", "force_timeout"),
     "langchain": (
         *("timeout", "request_timeout", "default_request_timeout", "config", "client_kwargs", "model_kwargs"),
@@ -185,9 +187,7 @@ class LlmCalls:
         """The library whose client a constructor of this origin makes, "" where it makes none."""
         for library, pattern in _CLIENTS:
             if pattern.match(origin):
-                if library == "bedrock":
-                    return library if call is not None and "bedrock-runtime" in ast.unparse(call) else ""
-                return library
+                return _boto(call) if library == "bedrock" else library
         return ""
 
     def _of(self, call: ast.Call) -> LlmCall | None:
@@ -237,6 +237,12 @@ class LlmCalls:
                     if found is not None:
                         return found
         return None
+
+
+def _boto(call: ast.Call | None) -> str:
+    """The service of AWS that the client is for, where it serves models."""
+    text = ast.unparse(call) if call is not None else ""
+    return "bedrock" if "bedrock-runtime" in text else "sagemaker" if "sagemaker-runtime" in text else ""
 
 
 def _chain(func: ast.expr) -> Iterator[tuple[ast.expr, str]]:

@@ -98,7 +98,7 @@ def detect(code: Code) -> Iterator[Problem]:
 
 def _waits_too_long(code: Code, client: ast.Call, library: str, used: list[LlmCall]) -> bool:
     """Whether neither the client nor one of its calls has a time limit, where one can be set."""
-    if library in ("vllm", "pipeline", "google", "bedrock") or client.args[1:]:
+    if library in ("vllm", "pipeline", "google", "bedrock", "sagemaker") or client.args[1:]:
         return False
     last = (code.origin(client) or "").rpartition(".")[2]
     if library in _LONG_WAITS and last not in _LONG_WAITS[library]:

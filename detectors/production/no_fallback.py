@@ -75,7 +75,9 @@ def detect(code: Code) -> Iterator[Problem]:
             call.node,
             f"`{endpoint.function.name}` waits for `{code.name(call.node.func)}` with no time limit, and nothing "
             "catches its failure: when the provider is slow or down, so is this endpoint.",
-            mend=[code.source.set_keyword(call.node, "timeout", "20")] if call.library != "bedrock" else [],
+            mend=[code.source.set_keyword(call.node, "timeout", "20")]
+            if call.library not in ("bedrock", "sagemaker")
+            else [],
             related=[(endpoint.function, "the endpoint")],
             tier=Tier.ADVICE if code.is_notebook else None,
         )

@@ -2,7 +2,7 @@
 
 Unpickling runs whatever code the file names. A checkpoint, array or estimator that was downloaded, uploaded or
 named by a client can so run commands with the rights of this process. Load tensors with `weights_only=True`,
-arrays without `allow_pickle`, or use safetensors, JSON or skops.
+arrays without `allow_pickle`, YAML with `safe_load`, or use safetensors, JSON or skops.
 
 ❌
 ```python
@@ -35,6 +35,7 @@ from detectors import Bound, Code, Problem, Tier, last_name
 
 TIER = Tier.BUG
 WORDS = ("load|read_pickle|Unpickler",)
+_YAML = ("yaml.Loader", "yaml.UnsafeLoader", "yaml.CLoader", "yaml.loader.Loader", "yaml.loader.UnsafeLoader")
 
 _ALWAYS = (
     "pickle.load", "pickle.loads", "cloudpickle.load", "cloudpickle.loads", "dill.load", "dill.loads", "joblib.load",
@@ -52,6 +53,7 @@ def detect(code: Code) -> Iterator[Problem]:
     """Calls that unpickle what was downloaded, what a client sent, or what the command line names."""
     if code.is_test:
         return
+    yield from _yaml(code)
     for call in code.calls("torch.load", "numpy.load", *_ALWAYS):
         origin = code.origin(call) or ""
         given = call.args[0] if call.args else next((each.value for each in call.keywords if each.arg in _FIRST), None)
@@ -69,6 +71,27 @@ def detect(code: Code) -> Iterator[Problem]:
                 mend=[_mended(code, call, origin)],
                 tier=tier,
             )
+
+
+def _yaml(code: Code) -> Iterator[Problem]:
+    """`yaml.load` with a loader that builds any object, or with none: PyYAML before 6 then took such a one."""
+    for call in code.calls("yaml.load", "yaml.unsafe_load", "yaml.load_all"):
+        loader, name = code.argument(call, "Loader", 1), code.name(call.func)
+        is_unset = loader is None and not code.may_have(call, "Loader", 1) and not name.endswith("unsafe_load")
+        if not (is_unset or name.endswith("unsafe_load") or (loader is not None and code.origin(loader) in _YAML)):
+            continue
+        if not call.args:
+            continue
+        source = _source(code, call.args[0], call)
+        where = f", and the file {source[0]}" if source else ""
+        what = "takes no loader: PyYAML 6 refuses that, and older ones build" if is_unset else "builds"
+        safe = f"{name.rpartition('.')[0] or 'yaml'}.safe_load{'_all' if name.endswith('_all') else ''}"
+        yield code.problem(
+            call,
+            f"`{name}` {what} any Python object that the text names{where}. Settings need only `{safe}`.",
+            mend=[code.source.replace(call, f"{safe}({code.source.of(call.args[0])})")],
+            tier=Tier.BUG if source and source[1] is Tier.BUG else Tier.ADVICE,
+        )
 
 
 _FIRST = ("f", "file", "filename", "filepath_or_buffer")

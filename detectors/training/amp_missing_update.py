@@ -72,10 +72,18 @@ def _last_step(code: Code, flow: Flow, step: Event) -> ast.stmt:
 
 
 def _is_updated(code: Code, flow: Flow, step: Event) -> bool:
-    """Whether an update follows this step; one elsewhere in the file may, unless it is another branch's own."""
+    """Whether an update follows this step; one elsewhere in the file may, unless it is another branch's own.
+
+    `update(scale)` now and then sets the scale by hand; it does not stand in for the update of every step.
+    """
+    conditions = set(code.tree.ancestors(step.node))
 
     def is_update(event: Event) -> bool:
-        return event.act is Act.SCALER_UPDATE and event.subject == step.subject
+        if event.act is not Act.SCALER_UPDATE or event.subject != step.subject:
+            return False
+        guards = (each for each in code.tree.ancestors(event.node) if isinstance(each, ast.If))
+        is_by_hand = isinstance(event.node, ast.Call) and bool(event.node.args)
+        return not is_by_hand or all(each in conditions for each in guards)
 
     if flow.reaches(step, is_update, avoiding=lambda event: event.act is Act.LOOP and event.node in step.loops):
         return True
@@ -89,7 +97,8 @@ def _may_be_updated(code: Code, flow: Flow, step: Event) -> bool:
 
     A method that scales, back-propagates and steps by itself leaves nothing to its base class.
     """
-    others = [each for each in flow.events if each.act is Act.OPAQUE and not _is_its_own(code, each)]
+    opaque = [each for each in flow.events if each.act is Act.OPAQUE]
+    others = [each for each in opaque if not _is_its_own(code, each) and not _saves(each)]
     if any(step.subject in each.touches for each in others):
         return True
     scales = [each for each in flow.of(Act.BACKWARD) if code.precision.scaler_of(each) is not None]
@@ -106,6 +115,11 @@ def _is_its_own(code: Code, event: Event) -> bool:
     """Whether it is a method of the scaler, `scaler.get_scale()`."""
     func = event.node.func if isinstance(event.node, ast.Call) else None
     return isinstance(func, ast.Attribute) and code.kind(func.value) is Kind.SCALER
+
+
+def _saves(event: Event) -> bool:
+    """Whether it only writes the scaler's state: `save_checkpoint(…, scaler=scaler)`."""
+    return isinstance(event.node, ast.Call) and last_name(event.node.func).startswith("save")
 
 
 _OPEN = ("object", "Module", "ABC", "Protocol", "Generic")
