@@ -32,7 +32,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Tier, last_name
+from detectors import Code, Problem, Tier, last_name, part_named
 
 TIER = Tier.RISK
 WORDS = ("squeeze()", "torch|nonzero")
@@ -64,7 +64,12 @@ def _is_indices(code: Code, call: ast.Call) -> bool:
     is_function = name[0] == "torch" and name[2] in _INDICES
     is_method = code.origin(call) is None and isinstance(call.func, ast.Attribute) and call.func.attr == "nonzero"
     as_tuple = code.argument(call, "as_tuple")
-    return (is_function or is_method) and (as_tuple is None or ast.unparse(as_tuple) == "False")
+    if not (is_function or is_method) or not (as_tuple is None or ast.unparse(as_tuple) == "False"):
+        return False
+    mask = (
+        call.func.value if is_method and isinstance(call.func, ast.Attribute) else call.args[0] if call.args else None
+    )
+    return part_named(last_name(mask)) is None  # a part of the data has more than one item
 
 
 def _counted(code: Code, squeeze: ast.Call) -> ast.AST | None:
