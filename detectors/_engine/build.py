@@ -223,9 +223,9 @@ class FlowBuilder:
             if self._follower.can_follow(function, frame):
                 return self._follower.follow(function, call, frame, frontier)
             return self._trail.append(self._trail.opaque(call, frame), frontier)
-        imported = self._trail.unit.imported(call) if function is None else None
-        if imported is not None and self._follower.can_follow(imported[1], frame):
-            return self._follower.follow_imported(*imported, call, frame, frontier)
+        imported = self._follower.imported(call, frame) if function is None else None
+        if imported is not None:
+            return self._follower.follow_imported(imported, call, frame, frontier)
         if function is None and is_opaque(call, self._trail.unit.names):
             frontier = self._closures(call, frame, frontier)
             event = self._trail.opaque(call, frame)

@@ -90,10 +90,13 @@ class Calls:
         for call in self.sites(function):
             yield self.argument_for(function, call, parameter)
 
-    def argument_for(self, function: Function, call: ast.Call, parameter: str) -> ast.expr | None:
+    def argument_for(
+        self, function: Function, call: ast.Call, parameter: str, *, is_method: bool | None = None
+    ) -> ast.expr | None:
         """The expression a call gives for a parameter (its default where it is left out), None if unknown.
 
-        What `functools.partial` bound before counts as given.
+        What `functools.partial` bound before counts as given. `is_method` says whether the function is a method,
+        where it is in another file.
         """
         bound = self._partial(call)
         given = [*bound.args[1:], *call.args] if bound is not None else call.args
@@ -102,7 +105,9 @@ class Calls:
             if keyword.arg == parameter:
                 return keyword.value
         names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
-        if self._tree.class_of(function) is not None and not self._is_static(function):
+        if is_method is None:
+            is_method = self._tree.class_of(function) is not None
+        if is_method and not self._is_static(function):
             names = names[1:]
         position = names.index(parameter) if parameter in names else len(given)
         if any(isinstance(each, ast.Starred) for each in given[: position + 1]):

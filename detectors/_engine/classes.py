@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from detectors._engine.bindings import Binding, Bound
+from detectors._engine.elsewhere import Elsewhere
 from detectors._engine.libraries import Kind, kind_made_by
 from detectors._engine.names import Names
 from detectors._engine.tree import FUNCTIONS, Function, Tree
@@ -24,8 +25,8 @@ _KIND_OF_BASE = {
 class Classes:
     """Answers for one file."""
 
-    def __init__(self, tree: Tree, names: Names) -> None:
-        self._tree, self._names = tree, names
+    def __init__(self, tree: Tree, names: Names, elsewhere: Elsewhere) -> None:
+        self._tree, self._names, self._elsewhere = tree, names, elsewhere
 
     def named(self, name: str) -> ast.ClassDef | None:
         """The class of this file by its name."""
@@ -55,7 +56,19 @@ class Classes:
         return found
 
     def bases(self, owner: ast.ClassDef) -> list[str]:
-        """The origins of all bases outside this file; "?" for one that is not known."""
+        """The origins of all bases outside this file; "?" for one that is not known.
+
+        Where a base is in another file of the repository, its own bases are among them.
+        """
+        outer = self.outer_bases(owner)
+        return [*outer, *(base for origin in outer for base in self._elsewhere.bases(origin))]
+
+    def classes_elsewhere(self, owner: ast.ClassDef) -> list[ast.ClassDef]:
+        """The bases that are in other files of the repository: to be read by themselves, their names mean others."""
+        return [each for origin in self.outer_bases(owner) for each in self._elsewhere.classes(origin)]
+
+    def outer_bases(self, owner: ast.ClassDef) -> list[str]:
+        """The origins of the bases that the class and its bases in this file name outside it."""
         found = []
         for each in self.lineage(owner):
             for base in each.bases:

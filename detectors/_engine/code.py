@@ -65,7 +65,7 @@ class Code:
         self.text = text
         self.path = path
         self.versions = versions
-        self.unit = Unit(text, Neighbours(path, repository) if repository is not None else None)
+        self.unit = Unit(text, path, Neighbours(repository) if repository is not None else None)
         self.tree = self.unit.tree
 
     @cached_property

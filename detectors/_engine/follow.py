@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 from detectors._engine.flow import Frontier
 from detectors._engine.frames import Frame
+from detectors._engine.subjects import Subject
 from detectors._engine.trail import Trail
 from detectors._engine.tree import FUNCTIONS, Function
-from detectors._engine.unit import Unit
+from detectors._engine.unit import DefinedFunction
 
 _DEPTH = 6
 _EVENTS = 5000
@@ -29,6 +30,8 @@ class Follower:
         named = frame.function_named(call.func.id) if isinstance(call.func, ast.Name) else None
         if named is not None:
             return named
+        if self._override(call, frame) is not None:
+            return None
         values = self._trail.unit.values
         target = values.calls.callee(call)
         if isinstance(target, ast.ClassDef):
@@ -55,18 +58,47 @@ class Follower:
         self._bind_arguments(inner, function, call, frame)
         return self.body(inner, frontier)
 
-    def follow_imported(
-        self, unit: Unit, function: Function, call: ast.Call, frame: Frame, frontier: Frontier
-    ) -> Frontier:
+    def imported(self, call: ast.Call, frame: Frame) -> DefinedFunction | None:
+        """The eventful function or method of another file of the repository that a call runs."""
+        found = self._override(call, frame) or self._trail.imports.eventful(call, self._trail.unit)
+        return found if found is not None and self.can_follow(found.node, frame) else None
+
+    def _override(self, call: ast.Call, frame: Frame) -> DefinedFunction | None:
+        """The method of the analysed file that a base class elsewhere calls on `self`."""
+        if not frame.selves or not isinstance(call.func, ast.Attribute):
+            return None
+        owner = self._trail.unit.values.class_held_by(call.func.value)
+        match frame.selves.get(owner) if owner is not None else None:
+            case ("class", ast.ClassDef() as own):
+                method = self._trail.home.values.classes.method(own, call.func.attr)
+                return DefinedFunction(self._trail.home, method) if method in self._trail.home.eventful else None
+        return None
+
+    def follow_imported(self, found: DefinedFunction, call: ast.Call, frame: Frame, frontier: Frontier) -> Frontier:
         """A function of another file: its arguments are this file's, its body is read there."""
-        values = self._trail.unit.values
+        values, function = self._trail.unit.values, found.node
+        owner = found.unit.tree.class_of(function)
         inner = Frame(function, (*frame.calls, call), parent=frame)
-        for parameter in _parameters(function):
-            argument = values.calls.argument_for(function, call, parameter)
+        parameters = _parameters(function)
+        for parameter in parameters:
+            argument = values.calls.argument_for(function, call, parameter, is_method=owner is not None)
             if argument is not None:
                 inner.arguments[parameter] = frame.translated(values.subject(argument))
-        with self._trail.inside(unit, call):
+        if owner is not None:
+            receiver = self._receiver(call, frame)
+            inner.selves = dict.fromkeys(found.unit.values.classes.lineage(owner), receiver)
+            inner.arguments.update(dict.fromkeys(parameters[:1], receiver))
+        with self._trail.inside(found.unit, call):
             return self.body(inner, frontier)
+
+    def _receiver(self, call: ast.Call, frame: Frame) -> Subject | None:
+        """The object whose method is called; the new object where a class is."""
+        values = self._trail.unit.values
+        if not isinstance(call.func, ast.Attribute):
+            return values.subject(call)
+        own = self._trail.unit.tree.enclosing(call, ast.ClassDef) if _is_super(call.func.value) else None
+        own = own or values.class_held_by(call.func.value)
+        return frame.translated(("class", own) if own is not None else values.subject(call.func.value))
 
     def _bind_arguments(self, inner: Frame, function: Function, call: ast.Call, frame: Frame) -> None:
         if frame.wrapped is function:  # called with what the wrapper was called with
@@ -122,6 +154,10 @@ class Follower:
         self.followed.add(wrapper[0])
         ends = self._block(wrapper[0].body, inner, frontier)
         return [*ends, *inner.returns]
+
+
+def _is_super(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"
 
 
 def _parameters(function: Function) -> list[str]:

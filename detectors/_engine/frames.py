@@ -30,6 +30,8 @@ class Frame:
     at_yield: Callable[[Frontier], Frontier] | None = None
     wrapped: Function | None = None
     wrapped_name: str = ""
+    selves: dict[ast.ClassDef, Subject | None] = field(default_factory=dict)
+    """What `self` is in the methods of these classes, where they are in another file than the caller."""
     exits: list["LoopExits"] = field(default_factory=list)
 
     def outward(self) -> Iterator["Frame"]:
@@ -55,6 +57,8 @@ class Frame:
                 own = next((each for each in self.outward() if each.function is scope), None)
                 if own is not None and name in own.arguments:
                     return own.arguments[name] or subject
+            case ("class", owner):
+                return next((each.selves[owner] for each in self.outward() if owner in each.selves), subject)
             case ("attribute", base, name):
                 return ("attribute", self.translated(base), name)
             case ("item", base, index):

@@ -9,9 +9,6 @@ from typing import Protocol
 
 _AT_MOST = 20
 _LEVELS = 5
-_EVENTS = re.compile(
-    r"\.(eval|train|backward|zero_grad|step|set_epoch|requires_grad_?)\(|no_grad|inference_mode|autocast"
-)
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(?P<module>[.\w]+)[ \t]+import[ \t]*(?:\((?P<block>[^)]{0,5000})\)|(?P<line>[^\n;#]*))"
     r"|import[ \t]+(?P<modules>[^\n;#]+))",
@@ -73,37 +70,25 @@ def _folders(path: str, level: int) -> list[str]:
 
 
 class Neighbours:
-    """The modules one file can import from."""
+    """The modules that one file reaches through imports, at most a few; each text is read once."""
 
-    def __init__(self, path: str, repository: Repository) -> None:
-        self._path = path
+    def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._read: dict[str, str | None] = {}
-        self._known: dict[str, tuple[str, str, str] | None] = {}
+        self._texts: dict[str, str | None] = {}
+        self._modules: dict[tuple[str, str], list[tuple[str, str]]] = {}
 
-    def named(self, origin: str) -> tuple[str, str, str] | None:
-        """The text and path of the module that defines what has this origin, and its name there.
-
-        None where the module is not at hand, or nothing in it can matter to a training loop.
-        """
-        if origin not in self._known:
-            self._known[origin] = self._find(origin)
-        return self._known[origin]
-
-    def _find(self, origin: str) -> tuple[str, str, str] | None:
-        module, _, name = origin.rpartition(".")
-        if origin.startswith(".") and not module.strip("."):
-            module += "."  # `from . import name`
-        for path in module_paths(module, self._path) if module else ():
-            text = self._text(path)
-            if text is not None and re.search(rf"^(async )?def {re.escape(name)}\b", text, re.M):
-                return text, path, name
-        return None
+    def modules(self, name: str, importer: str) -> list[tuple[str, str]]:
+        """Text and path of every file that may be the module of this name for the file at `importer`, likeliest
+        first."""
+        key = (name, importer.rpartition("/")[0])
+        if key not in self._modules:
+            found = ((self._text(path), path) for path in module_paths(name, importer))
+            self._modules[key] = [(text, path) for text, path in found if text is not None]
+        return self._modules[key]
 
     def _text(self, path: str) -> str | None:
-        if path not in self._read:
-            if sum(each is not None for each in self._read.values()) >= _AT_MOST:
+        if path not in self._texts:
+            if sum(each is not None for each in self._texts.values()) >= _AT_MOST:
                 return None
-            text = self._repository.read(path)
-            self._read[path] = text if text is not None and _EVENTS.search(text) else None
-        return self._read[path]
+            self._texts[path] = self._repository.read(path)
+        return self._texts[path]

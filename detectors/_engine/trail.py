@@ -16,6 +16,8 @@ class Trail:
 
     def __init__(self, unit: Unit) -> None:
         self.unit = unit
+        self.home = unit
+        self.imports = unit.imports
         self.events: list[Event] = []
         self.loops: list[Loop] = []
         self.guards: list[Guard] = []
@@ -59,7 +61,7 @@ class Trail:
         if isinstance(call.func, ast.Attribute):
             event.subject = frame.translated(values.subject(call.func.value))
             owner = values.class_held_by(call.func.value)
-            event.touches |= {("class", owner)} if owner is not None else set()
+            event.touches |= {frame.translated(("class", owner))} if owner is not None else set()
         return event
 
     @staticmethod

@@ -1,27 +1,37 @@
-"""A parsed file as flows see it: what happens in which of its functions, and the files it imports."""
+"""A parsed file as flows see it, and what the names that it imports mean in other files of the repository."""
 
 import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from detectors._engine.events import Act, Actions
+from detectors._engine.elsewhere import Elsewhere, Nowhere
+from detectors._engine.eventful import eventful_functions
+from detectors._engine.events import Actions
 from detectors._engine.libraries import Kind
 from detectors._engine.names import Names
 from detectors._engine.neighbours import Neighbours
 from detectors._engine.tree import FUNCTIONS, Function, Tree
-from detectors._engine.values import Values
+from detectors._engine.values import Value, Values
+
+_HOPS = 4
+"""Re-exports, bases and factories that are followed one after the other."""
+_OUTSIDE = ("<local>", "builtins.", "torch.", "numpy.", "transformers.", "torchvision.", "sklearn.")
 
 
 class Unit:
     """One file: its tree and the answers about it, computed when they are first asked for."""
 
-    def __init__(self, text: str, neighbours: Neighbours | None = None) -> None:
+    def __init__(self, text: str, path: str = "module.py", neighbours: Neighbours | None = None) -> None:
         """Parses the text.
 
         Raises:
             SyntaxError, ValueError, RecursionError, MemoryError: the text is no Python.
         """
         self.tree = Tree(text)
-        self.neighbours = neighbours
+        self.path = path
+        self.imports = Imports(neighbours)
 
     @cached_property
     def names(self) -> Names:
@@ -31,7 +41,7 @@ class Unit:
     @cached_property
     def values(self) -> Values:
         """What expressions hold."""
-        return Values(self.tree, self.names)
+        return Values(self.tree, self.names, self.imports.seen_from(self))
 
     @cached_property
     def actions(self) -> Actions:
@@ -41,7 +51,7 @@ class Unit:
     @cached_property
     def eventful(self) -> set[ast.AST]:
         """The functions in which something happens, by themselves or through what they call."""
-        return eventful_functions(self.tree, self.values, self.actions)
+        return eventful_functions(self.tree, self.values, self.actions, lambda call: self.imports.eventful(call, self))
 
     @cached_property
     def tested(self) -> frozenset[str]:
@@ -50,69 +60,174 @@ class Unit:
         parts = (part for test in tests for part in ast.walk(test))
         return frozenset(ast.unparse(each) for each in parts if isinstance(each, (ast.Name, ast.Attribute)))
 
-    def imported(self, call: ast.Call) -> "tuple[Unit, Function] | None":
-        """The eventful function of another file of the repository that a call runs, with its file."""
-        origin = self.names.origin(call.func)
-        if self.neighbours is None or origin is None or origin.startswith(("<local>", "builtins.")):
-            return None
-        found = self.neighbours.named(origin)
-        if found is None:
-            return None
-        text, path, name = found
-        unit = _parsed(text, path)
-        if unit is None:
-            return None
-        for function in unit.tree.module.body:
-            if isinstance(function, FUNCTIONS) and function.name == name and function in unit.eventful:
-                return unit, function
-        return None
-
 
 @lru_cache(maxsize=64)
 def _parsed(text: str, path: str) -> Unit | None:
-    """A neighbour, parsed once for all files that import it; its own imports are not followed."""
+    """A neighbour, parsed once for all files that import it: by itself it knows no other file."""
     try:
-        return Unit(text)
+        return Unit(text, path)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
-def eventful_functions(tree: Tree, values: Values, actions: Actions) -> set[ast.AST]:
-    """The functions in which something happens, by themselves or through what they call.
+@dataclass(frozen=True, slots=True)
+class DefinedFunction:
+    """A function or method of another file, with that file."""
 
-    In the methods of a model, running its own layers is not an event.
-    """
-    eventful: set[ast.AST] = set()
-    for call in tree.all(ast.Call):
-        function = tree.function(call)
-        if function is None or function in eventful:
-            continue
-        acts = {each.act for each in actions.of(call)}
-        if acts == {Act.FORWARD}:
-            owner = tree.class_of(function)
-            acts = set() if owner is not None and values.classes.kind(owner) is Kind.MODEL else acts
-        if acts:
-            eventful.add(function)
-    for context in tree.all(ast.withitem):
-        function = tree.function(context)
-        if function is not None and actions.region(context.context_expr) is not None:
-            eventful.add(function)
-    for attribute in tree.all(ast.Attribute):
-        if attribute.attr == "grad" and not isinstance(attribute.ctx, ast.Load):
-            eventful |= {tree.function(attribute)} - {None}  # type: ignore[arg-type]
-    return _with_callers(eventful, tree, values)
+    unit: Unit
+    node: Function
+
+    def returned(self) -> Iterator[Value]:
+        """What it returns, as its own file sees it."""
+        for statement in self.unit.values.calls.returns(self.node):
+            yield from self.unit.values.of(statement.value)
 
 
-def _with_callers(eventful: set[ast.AST], tree: Tree, values: Values) -> set[ast.AST]:
-    rest = list(eventful)
-    while rest:
-        callee = rest.pop()
-        callers = {tree.function(call) for call in values.calls.sites(callee)}
-        if isinstance(callee, FUNCTIONS) and callee.name == "__init__":
-            callers = set()
-        outer = tree.function(callee)
-        for caller in (*callers, outer):
-            if caller is not None and caller not in eventful:
-                eventful.add(caller)
-                rest.append(caller)
-    return eventful
+@dataclass(frozen=True, slots=True)
+class DefinedClass:
+    """A class of another file, with that file."""
+
+    unit: Unit
+    node: ast.ClassDef
+
+
+class Imports:
+    """What imported names mean in the other files, for one analysed file and the files that it reaches."""
+
+    def __init__(self, neighbours: Neighbours | None) -> None:
+        self._neighbours = neighbours
+        self._known: dict[tuple[str, str], DefinedFunction | DefinedClass | None] = {}
+
+    def seen_from(self, unit: Unit) -> Elsewhere:
+        """The same questions by origin alone, for the file's own answers."""
+        return Nowhere() if self._neighbours is None else _SeenFrom(self, unit)
+
+    # -- definitions --------------------------------------------------------------------------------------
+
+    def defined(self, origin: str | None, importer: Unit, hops: int = 0) -> DefinedFunction | DefinedClass | None:
+        """The function or class that an origin means in a file that imports it."""
+        if self._neighbours is None or origin is None or origin.startswith(_OUTSIDE) or hops > _HOPS:
+            return None
+        key = (origin, importer.path)
+        if key not in self._known:
+            self._known[key] = None  # two modules that import from each other
+            self._known[key] = next(self._find(origin, importer, hops), None)
+        return self._known[key]
+
+    def _find(self, origin: str, importer: Unit, hops: int) -> Iterator[DefinedFunction | DefinedClass]:
+        module, _, name = origin.rpartition(".")
+        if origin.startswith(".") and not module.strip("."):
+            module += "."  # `from . import name`
+        if not module or self._neighbours is None:
+            return
+        named = re.compile(rf"\b{re.escape(name)}\b|import \*")
+        for text, path in self._neighbours.modules(module, importer.path):
+            unit = _parsed(text, path) if path != importer.path and named.search(text) else None
+            found = self._in(unit, name, hops) if unit is not None else None
+            if found is not None:
+                yield found
+
+    def _in(self, unit: Unit, name: str, hops: int) -> DefinedFunction | DefinedClass | None:
+        """What the module defines under the name, or imports under it."""
+        for statement in unit.tree.module.body:
+            if isinstance(statement, FUNCTIONS) and statement.name == name:
+                return DefinedFunction(unit, statement)
+            if isinstance(statement, ast.ClassDef) and statement.name == name:
+                return DefinedClass(unit, statement)
+        bindings = unit.names.bindings.of(name, unit.tree.module)
+        origins = [each.origin for each in bindings if each.origin]
+        if not bindings:
+            origins = [
+                f"{module}{'' if module.endswith('.') else '.'}{name}" for module in unit.names.bindings.star_imports
+            ]
+        found = (self.defined(origin, unit, hops + 1) for origin in origins)
+        return next((each for each in found if each is not None), None)
+
+    # -- classes ------------------------------------------------------------------------------------------
+
+    def lineage(self, origin: str, importer: Unit, hops: int = 0) -> Iterator[DefinedClass]:
+        """The class and its bases as far as they are in other files, nearest first."""
+        found = self.defined(origin, importer)
+        if isinstance(found, DefinedClass) and hops <= _HOPS:
+            yield from (DefinedClass(found.unit, each) for each in found.unit.values.classes.lineage(found.node))
+            for base in found.unit.values.classes.bases(found.node):
+                yield from self.lineage(base, found.unit, hops + 1)
+
+    def method(self, origin: str, name: str, importer: Unit) -> DefinedFunction | None:
+        """The method of a class of another file, or of its bases there."""
+        for each in self.lineage(origin, importer):
+            for statement in each.node.body:
+                if isinstance(statement, FUNCTIONS) and statement.name == name:
+                    return DefinedFunction(each.unit, statement)
+        return None
+
+    # -- calls --------------------------------------------------------------------------------------------
+
+    def callee(self, call: ast.Call, unit: Unit) -> DefinedFunction | None:
+        """The function or method of another file that a call in this one runs."""
+        if self._neighbours is None:
+            return None
+        found = self.defined(unit.names.origin(call.func), unit)
+        if isinstance(found, DefinedClass):
+            return self.method(unit.names.origin(call.func) or "", "__init__", unit)
+        if found is None and isinstance(call.func, ast.Attribute):
+            methods = (self.method(origin, call.func.attr, unit) for origin in self.receiver(call.func, unit))
+            return next((each for each in methods if each is not None), None)
+        return found
+
+    def eventful(self, call: ast.Call, unit: Unit) -> DefinedFunction | None:
+        """The same, where something happens in it."""
+        found = self.callee(call, unit)
+        return found if found is not None and found.node in found.unit.eventful else None
+
+    def receiver(self, func: ast.Attribute, unit: Unit) -> list[str]:
+        """The origins of the classes that a method may come from: the object's own, or the bases outside its file."""
+        classes = unit.values.classes
+        if isinstance(func.value, ast.Call) and unit.names.origin(func.value.func) == "builtins.super":
+            own = unit.tree.enclosing(func, ast.ClassDef)
+            return classes.outer_bases(own) if own is not None else []
+        origin = unit.values.only(func.value).origin or ""
+        if origin.startswith("<local>."):
+            owner = classes.named(origin.removeprefix("<local>."))
+            return classes.outer_bases(owner) if owner is not None else []
+        return [origin] if origin else []
+
+
+class _SeenFrom:
+    """The other files as one file sees them."""
+
+    def __init__(self, imports: Imports, unit: Unit) -> None:
+        self._imports, self._unit = imports, unit
+        self._bases: dict[str, list[str]] = {}
+        self._kinds: dict[str, Kind] = {}
+
+    def bases(self, origin: str) -> list[str]:
+        """The bases outside the files of the class and its bases."""
+        if origin not in self._bases:
+            lineage = self._imports.lineage(origin, self._unit)
+            self._bases[origin] = [base for each in lineage for base in each.unit.values.classes.outer_bases(each.node)]
+        return self._bases[origin]
+
+    def classes(self, origin: str) -> list[ast.ClassDef]:
+        """The class and its bases."""
+        return [each.node for each in self._imports.lineage(origin, self._unit)]
+
+    def kind(self, origin: str) -> Kind:
+        """What instances of the class are, or the model that the function returns."""
+        if origin not in self._kinds:
+            self._kinds[origin] = self._kind(origin, self._unit, 0)
+        return self._kinds[origin]
+
+    def _kind(self, origin: str, importer: Unit, hops: int) -> Kind:
+        found = self._imports.defined(origin, importer)
+        if found is None or hops > _HOPS:
+            return Kind.UNKNOWN
+        if isinstance(found, DefinedFunction):
+            kinds = {self._kind_of(each, found.unit, hops) for each in found.returned()}
+            return Kind.MODEL if kinds == {Kind.MODEL} else Kind.UNKNOWN
+        kinds_of_bases = (each.unit.values.classes.kind(each.node) for each in self._imports.lineage(origin, importer))
+        return next((each for each in kinds_of_bases if each is not Kind.UNKNOWN), Kind.UNKNOWN)
+
+    def _kind_of(self, value: Value, unit: Unit, hops: int) -> Kind:
+        is_known = value.kind is not Kind.UNKNOWN or value.origin is None
+        return value.kind if is_known else self._kind(value.origin or "", unit, hops + 1)

@@ -13,6 +13,7 @@ from typing import Final
 from detectors._engine.bindings import Binding, Bound
 from detectors._engine.calls import Calls
 from detectors._engine.classes import Classes
+from detectors._engine.elsewhere import Elsewhere
 from detectors._engine.libraries import WRAPPERS, Kind, kind_made_by, kind_suggested_by
 from detectors._engine.names import Names
 from detectors._engine.subjects import PREPARES, SAME_OBJECT, Subject, Subjects, last_name
@@ -61,10 +62,11 @@ UNKNOWN: Final = Value()
 class Values:
     """Answers for one file."""
 
-    def __init__(self, tree: Tree, names: Names) -> None:
+    def __init__(self, tree: Tree, names: Names, elsewhere: Elsewhere) -> None:
         self._tree = tree
         self._names = names
-        self.classes = Classes(tree, names)
+        self._elsewhere = elsewhere
+        self.classes = Classes(tree, names, elsewhere)
         self.calls = Calls(tree, names, self.classes, self.class_held_by)
         self.subjects = Subjects(tree, names, self.class_held_by)
         self._known: dict[ast.AST, tuple[Value, ...]] = {}
@@ -199,7 +201,7 @@ class Values:
         if method is not None and scope.args.args and scope.args.args[0].arg == binding.name:
             yield Value(self.classes.kind(method), f"<local>.{method.name}", ast.Name(binding.name))
             return
-        annotated = kind_made_by(self._names.origin(_annotation(binding.node)) or "")
+        annotated = self._kind_made_by(self._names.origin(_annotation(binding.node)) or "")
         if annotated is not Kind.UNKNOWN:
             yield Value(annotated, None, None)
         given = list(self.calls.given_for(scope, binding.name))
@@ -258,11 +260,16 @@ class Values:
         elif callee is not None:
             yield from self._returned_by(callee, node)
         elif origin is not None:
-            yield Value(kind_made_by(origin), origin, node)
+            yield Value(self._kind_made_by(origin), origin, node)
         elif isinstance(node.func, ast.Attribute):
             yield from self._method_result(node, node.func)
         else:
             yield UNKNOWN
+
+    def _kind_made_by(self, origin: str) -> Kind:
+        """What a call of it makes: a library's tables say so, or another file of the repository."""
+        kind = kind_made_by(origin)
+        return kind if kind is not Kind.UNKNOWN else self._elsewhere.kind(origin)
 
     def _method_result(self, node: ast.Call, func: ast.Attribute) -> Iterator[Value]:
         if func.attr in SAME_OBJECT:
