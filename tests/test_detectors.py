@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from app.manifests.pins import pins_of
+from app.review.find import Snapshot
 from detectors import Analysis, Detector, Versions, all_detectors, analyse, apply_edits, introduced
 
 CASES = Path(__file__).parent / "detectors"
@@ -17,12 +18,14 @@ BLOCK = re.compile(r"^## (?P<title>[^\n]+)\n[^#`]*```(?P<kind>python|diff)\n(?P<
 @dataclass(frozen=True)
 class Case:
     """A change, with ❌ on each line that must be found. First lines may name the file (`# path: tests/test_x.py`) and
-    what the repository pins (`# pins: torch==2.1, transformers>=4.40`)."""
+    what the repository pins (`# pins: torch==2.1, transformers>=4.40`). After a line `# file: models/net.py` stands
+    another file of the repository."""
 
     detector: Detector
     title: str
     before: str
     after: str
+    repository: Snapshot = field(default_factory=lambda: Snapshot({}))
 
     def __str__(self) -> str:
         return f"{self.detector.name}: {self.title}"
@@ -41,7 +44,7 @@ class Case:
         return match[1].strip() if match else ""
 
     def analysed(self, text: str) -> Analysis:
-        return analyse(text, self.path, versions=self.versions, rules={self.detector.name})
+        return analyse(text, self.path, repository=self.repository, versions=self.versions, rules={self.detector.name})
 
     def expected_lines(self) -> list[int]:
         lines = enumerate(self.after.split("\n"), start=1)
@@ -59,7 +62,9 @@ def cases() -> Iterator[Case]:
         if not case_file(detector).exists():
             continue
         for block in BLOCK.finditer(case_file(detector).read_text()):
-            yield Case(detector, block["title"], *sides(block["kind"], block["code"]))
+            code, *others = re.split(r"^# file: (\S+)\n", block["code"], flags=re.M)
+            repository = Snapshot(dict(zip(others[::2], others[1::2], strict=True)))
+            yield Case(detector, block["title"], *sides(block["kind"], code), repository)
 
 
 def sides(kind: str, code: str) -> tuple[str, str]:

@@ -12,9 +12,9 @@ from enum import Enum
 from functools import cached_property
 
 from detectors._engine.bindings import Bound
-from detectors._engine.names import Names
-from detectors._engine.tree import FUNCTIONS, Function, Tree
-from detectors._engine.values import Value, Values
+from detectors._engine.tree import FUNCTIONS, Function
+from detectors._engine.unit import DefinedFunction, Unit
+from detectors._engine.values import Value
 
 
 class Activation(Enum):
@@ -29,10 +29,15 @@ class Activation(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """An activation and the node that applied it; `activation` is None where it is not known."""
+    """An activation and the node that applied it; `activation` is None where it is not known.
+
+    Where it is applied in another file of the repository, the node is the call that leads there, and `elsewhere` the
+    place.
+    """
 
     activation: Activation | None
     node: ast.expr | None = None
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,10 +108,9 @@ Calls = tuple[ast.Call, ...]
 class Activations:
     """Answers for one file."""
 
-    def __init__(self, tree: Tree, names: Names, values: Values) -> None:
-        self._tree = tree
-        self._names = names
-        self._values = values
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self._tree, self._names, self._values = unit.tree, unit.names, unit.values
         self._busy: set[tuple[ast.AST, Calls, tuple[int, ...]]] = set()
 
     def of(self, node: ast.expr) -> Applied:
@@ -251,7 +255,19 @@ class Activations:
         if not values:
             yield _UNKNOWN
         for value in values:
-            yield from self._of_module(value, call, calls, index)
+            abroad = self._unit.imports.method(value.origin or "", "forward", self._unit)
+            if abroad is not None:
+                yield from self._returned_abroad(abroad, call, index)
+            else:
+                yield from self._of_module(value, call, calls, index)
+
+    def _returned_abroad(self, forward: DefinedFunction, call: ast.Call, index: tuple[int, ...]) -> Iterator[Applied]:
+        """What a `forward` of another file returns; what it is given is not followed back."""
+        answers = Activations(forward.unit)
+        for statement in forward.unit.values.calls.returns(forward.node):
+            for each in answers._applied(statement.value, (), index):
+                line = getattr(each.node, "lineno", statement.lineno)
+                yield Applied(each.activation, call, f"line {line} of {forward.unit.path}")
 
     def _of_module(self, value: Value, call: ast.Call, calls: Calls, index: tuple[int, ...]) -> Iterator[Applied]:
         origin = value.origin or ""

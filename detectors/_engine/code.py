@@ -175,7 +175,7 @@ class Code:
     @cached_property
     def activations(self) -> Activations:
         """What was applied last to a tensor, and the losses that take it."""
-        return Activations(self.tree, self.names, self.values)
+        return Activations(self.unit)
 
     @cached_property
     def axes(self) -> Axes:

@@ -152,6 +152,8 @@ class Modules:
             return True
         if any(node.attr in _BY_HAND for node, _ in self.mentions(owner)):
             return True
+        if any(_registers_by_hand(each) for each in self._values.classes.classes_elsewhere(owner)):
+            return True
         return any(
             isinstance(call, ast.Call) and _last(call.func) == "setattr"
             for each in self._values.classes.lineage(owner)
@@ -222,6 +224,12 @@ class Modules:
     def _still_means(self, name: str, node: ast.AST) -> bool:
         bindings = self._names.bindings.of(name, self._tree.scope(node))
         return bool(bindings) and all(each.how is Bound.IMPORT for each in bindings)
+
+
+def _registers_by_hand(owner: ast.ClassDef) -> bool:
+    names = {each.name for each in owner.body if isinstance(each, FUNCTIONS)}
+    mentioned = {_last(each) for each in ast.walk(owner) if isinstance(each, (ast.Attribute, ast.Name))}
+    return bool(names & _OWN_REGISTRY) or bool(mentioned & (_BY_HAND | {"setattr"}))
 
 
 def _calls_in(owner: ast.ClassDef, values: Values) -> Iterator[ast.Call]:

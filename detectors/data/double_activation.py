@@ -58,10 +58,7 @@ from collections.abc import Iterator
 from detectors import Activation, Applied, Change, Code, Loss, Problem, Tier
 
 TIER = Tier.BUG
-WORDS = (
-    "cross_entropy|CrossEntropyLoss|BCE|nll_loss|NLLLoss|kl_div|KLDivLoss|softmax|rossentropy",
-    "oftmax|igmoid|Linear|Conv|linear|logits|Dense",
-)
+WORDS = ("cross_entropy|CrossEntropyLoss|BCE|nll_loss|NLLLoss|kl_div|KLDivLoss|softmax|rossentropy",)
 _A = Activation
 _TWICE = {
     "cross_entropy": {_A.SOFTMAX, _A.SIGMOID, _A.LOG_SOFTMAX},
@@ -130,6 +127,8 @@ def _missing(code: Code, loss: Loss, applied: Applied) -> Problem:
 
 
 def _where(code: Code, loss: Loss, applied: Applied) -> str:
+    if applied.elsewhere:
+        return f" ({applied.elsewhere})"
     line = getattr(applied.node, "lineno", loss.call.lineno)
     return f" (line {line})" if not loss.call.lineno <= line <= (loss.call.end_lineno or 0) else ""
 
@@ -149,7 +148,7 @@ def _related(loss: Loss, applied: Applied) -> list[tuple[ast.AST, str]]:
 def _without(code: Code, loss: Loss, applied: Applied) -> Change | None:
     """The activation's operand in its place, where the activation stands in the loss call or right above it."""
     node = applied.node
-    if not isinstance(node, ast.Call):
+    if not isinstance(node, ast.Call) or applied.elsewhere:
         return None
     operand = node.args[0] if code.origin(node) and node.args else getattr(node.func, "value", None)
     if code.values.only(node.func).call is not None and node.args:
@@ -178,7 +177,7 @@ def _log_of_softmax(code: Code) -> Iterator[Problem]:
             continue
         operand = call.args[0] if call.args else getattr(call.func, "value", None)
         applied = code.activations.of(operand) if isinstance(operand, ast.expr) else Applied(None)
-        if applied.activation is not _A.SOFTMAX or not isinstance(applied.node, ast.Call):
+        if applied.activation is not _A.SOFTMAX or applied.elsewhere or not isinstance(applied.node, ast.Call):
             continue
         yield code.problem(
             call,
