@@ -1,7 +1,8 @@
 """Answers are awaited one after another
 
 The loop waits for each answer before it asks the next question, though none depends on the one before: a hundred
-calls of two seconds take over three minutes. Ask them together, with a limit on how many run at once.
+calls of two seconds take over three minutes. Ask them together, with a limit on how many run at once; embeddings and
+local engines take a list, and are many times faster with one.
 
 ❌
 ```python
@@ -48,32 +49,91 @@ from collections.abc import Iterator
 from detectors import Code, Problem, Tier
 
 TIER = Tier.RISK
-WORDS = ("await ", "for ", "openai|anthropic|genai|mistral|cohere|groq|together|litellm|ollama|langchain|llama_index")
+WORDS = (
+    "for ",
+    "openai|anthropic|genai|mistral|cohere|groq|together|litellm|ollama|langchain|llama_index|vllm|sentence_transformers",
+)
 
 _ROUNDS = re.compile(
     r"retr|attempt|turn|round|step|iteration|messages|conversation|history|tries|models|fallback", re.I
 )
+_IN_BATCHES = re.compile(r"batch|range\(|chunked|window|loader", re.I)
+_ONE = re.compile(r"(?!.*s$)\w+$|\w*ss$")
+"""Names of one thing: what is called `texts` in a loop is a batch already."""
+_EMBEDDERS = re.compile(r"(langchain|llama_index)\w*\.(\w+\.)*\w*Embeddings?$")
+_ENCODERS = re.compile(r"sentence_transformers\.(\w+\.)*SentenceTransformer$")
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Awaited calls in a `for` loop whose iterations share nothing but what they collect."""
+    """Calls in a `for` loop whose iterations share nothing but what they collect: awaited, or able to take a list."""
     if code.is_test:
         return
     for call in code.llm_calls.all:
-        if not isinstance(code.tree.parents.get(call.node), ast.Await):
-            continue
-        loops = code.tree.loops(call.node)
-        loop = loops[0] if len(loops) == 1 else None
-        if not isinstance(loop, ast.For) or _ROUNDS.search(ast.unparse(loop.target) + ast.unparse(loop.iter)):
-            continue
-        if _depends_on_the_last(code, loop, call.node) or _waits_on_purpose(loop):
-            continue
-        yield code.problem(
-            call.node,
-            f"`{code.name(call.node.func)}` is awaited once for each `{code.name(loop.target)}` in turn, and no answer "
-            "depends on the one before: ask together with `asyncio.gather` and a limit.",
-            related=[(loop, "one call after another")],
-        )
+        loop = _loop_of_its_own(code, call.node)
+        if isinstance(code.tree.parents.get(call.node), ast.Await):
+            if loop is not None:
+                yield code.problem(
+                    call.node,
+                    f"`{code.name(call.node.func)}` is awaited once for each `{code.name(loop.target)}` in turn, and "
+                    "no answer depends on the one before: ask together with `asyncio.gather` and a limit.",
+                    related=[(loop, "one call after another")],
+                )
+        elif loop is not None and call.library == "vllm" and _is_one_by_one(loop, call.node.args[:1]):
+            yield _batched(code, call.node, loop, "the engine schedules a list of prompts together")
+    for node, given, better in _embeddings(code):
+        loop = _loop_of_its_own(code, node)
+        if loop is not None and _is_one_by_one(loop, given):
+            yield _batched(code, node, loop, better)
+
+
+def _batched(code: Code, node: ast.Call, loop: ast.For, better: str) -> Problem:
+    return code.problem(
+        node,
+        f"`{code.name(node.func)}` is called once for each `{code.name(loop.target)}`: {better}.",
+        related=[(loop, "one call after another")],
+        tier=Tier.ADVICE if code.is_notebook else None,
+    )
+
+
+def _embeddings(code: Code) -> Iterator[tuple[ast.Call, list[ast.expr], str]]:
+    """Calls that embed, what they embed, and what they could do instead."""
+    for call in code.method_calls("create", "embed_query", "embed_documents", "get_text_embedding", "encode"):
+        assert isinstance(call.func, ast.Attribute)
+        owner, attr = call.func.value, call.func.attr
+        if attr == "create":
+            if not isinstance(owner, ast.Attribute) or owner.attr != "embeddings":
+                continue
+            if code.llm_calls.library_of(code.values.only(owner.value).origin or "") == "openai":
+                yield (
+                    call,
+                    [each.value for each in call.keywords if each.arg == "input"],
+                    "one call takes a list of texts",
+                )
+        elif attr == "encode" and _ENCODERS.match(code.values.only(owner).origin or ""):
+            yield call, call.args[:1], "given a list it encodes them in batches"
+        elif attr != "encode" and _EMBEDDERS.match(code.values.only(owner).origin or ""):
+            yield call, call.args[:1], "`embed_documents` takes a list of texts"
+
+
+def _is_one_by_one(loop: ast.For, given: list[ast.expr]) -> bool:
+    """Whether what is given is the loop's one item, or a part of it."""
+    if _IN_BATCHES.search(ast.unparse(loop.iter)) or len(given) != 1:
+        return False
+    node = given[0].elts[0] if isinstance(given[0], ast.List) and len(given[0].elts) == 1 else given[0]
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+    target = loop.target.elts[-1] if isinstance(loop.target, ast.Tuple) else loop.target
+    is_item = isinstance(node, ast.Name) and isinstance(target, ast.Name) and node.id == target.id
+    return is_item and isinstance(target, ast.Name) and bool(_ONE.match(target.id))
+
+
+def _loop_of_its_own(code: Code, node: ast.Call) -> ast.For | None:
+    """The one loop around a call whose iterations do not need one another and are not slowed down on purpose."""
+    loops = code.tree.loops(node)
+    loop = loops[0] if len(loops) == 1 else None
+    if not isinstance(loop, ast.For) or _ROUNDS.search(ast.unparse(loop.target) + ast.unparse(loop.iter)):
+        return None
+    return None if _depends_on_the_last(code, loop, node) or _waits_on_purpose(loop) else loop
 
 
 def _depends_on_the_last(code: Code, loop: ast.For, node: ast.Call) -> bool:
