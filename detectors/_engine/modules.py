@@ -131,6 +131,10 @@ class Modules:
             if node.attr == name and isinstance(node.ctx, ast.Load) and method in reached
         ]
 
+    def runs_in_forward(self, owner: ast.ClassDef, method: Function) -> bool:
+        """Whether the method is `forward`, or one that it calls on `self`."""
+        return method in self._reached(owner)
+
     def _reached(self, owner: ast.ClassDef) -> set[Function]:
         methods = self.methods(owner)
         rest = [methods[name] for name in _ENTRIES if name in methods]

@@ -42,9 +42,7 @@ TIER = Tier.RISK
 WORDS = ("backward|.fit(|train_test_split|random_split|Fold|Shuffle|seed", "train|_split|Fold|backward|rand")
 _SEED = re.compile(r"(^|_)(seed|seeds|rng|randint|random_?state|random_?seed|generator)(_|\d|$)", re.I)
 _SEEDS = re.compile(r"seed|determinis|reproduc|PRNGKey|default_rng|RandomState|fork_rng|Generator$|key_?chain", re.I)
-_MAY_SEED = re.compile(
-    r"^_?(set_?up|init|prepare|configure|bootstrap|main|run|launch|start|cli|parse|load_config)", re.I
-)
+_MAY_SEED = re.compile(r"^_?(set_?up|init|prepare|configure|bootstrap|main|run|launch|start|cli|parse)", re.I)
 _FRAMEWORKS = frozenset(["jax", "hydra", "catalyst", "mmcv", "mmengine", "fastai"])
 _RANDOM_SPLITS = (
     "sklearn.model_selection.train_test_split",

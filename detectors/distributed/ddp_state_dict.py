@@ -29,7 +29,7 @@ https://docs.pytorch.org/tutorials/intermediate/ddp_tutorial.html#save-and-load-
 import ast
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Tier
+from detectors import Code, Problem, Tier, last_name
 
 TIER = Tier.BUG
 WORDS = ("DistributedDataParallel|DataParallel|DDP", "state_dict", "save")
@@ -43,13 +43,20 @@ def detect(code: Code) -> Iterator[Problem]:
         return
     if "consume_prefix_in_state_dict_if_present" in code.text:
         return
-    for save in code.calls("torch.save"):
+    for save in (*code.calls("torch.save"), *_savers(code)):
         for given in _given(code, save):
             wrapped = code.ranks.parallel(given.func.value)  # type: ignore[attr-defined]
             if not wrapped or _loads_back(code, given.func.value):  # type: ignore[attr-defined]
                 continue
             yield _problem(code, save, given, is_always=len(wrapped) == len(code.values.of(given.func.value)))  # type: ignore[attr-defined]
             break
+
+
+def _savers(code: Code) -> Iterator[ast.Call]:
+    """`save_on_master(state, path)`, what torchvision's recipes and their many heirs call their `torch.save`."""
+    for call in code.tree.all(ast.Call):
+        if last_name(call.func) == "save_on_master" and call.args:
+            yield call
 
 
 def _given(code: Code, save: ast.Call) -> Iterator[ast.Call]:
@@ -82,9 +89,9 @@ def _problem(code: Code, save: ast.Call, given: ast.Call, *, is_always: bool) ->
     bare = f"{name}.module" if is_always else f'getattr({name}, "module", {name})'
     when = "" if is_always else ", but only when the run is parallel"
     return code.problem(
-        save,
+        given,
         f"`{name}` is the data-parallel wrapper here, so the saved keys start with `module.`{when}, and the bare model "
         "cannot load them.",
         fix=[code.source.replace(model, bare)],
-        show=[given],
+        related=[(save, "saved here")] if save.lineno != given.lineno else [],
     )

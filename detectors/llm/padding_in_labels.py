@@ -45,14 +45,20 @@ from collections.abc import Iterator
 from detectors import Code, Encoding, Problem, Tier, last_name
 
 TIER = Tier.BUG
-WORDS = ("labels", "input_ids", "padding", "okenizer")
+WORDS = ("labels", "input_ids", "padding|pad_token_id", "okenizer")
 
 _KEEPS_LABELS = ("default_data_collator", "DataCollatorForSeq2Seq", "DataCollatorWithPadding", "DefaultDataCollator")
 _MASKS = re.compile(r"-\s?100\b|ignore_?(index|id|token)|label_?pad|loss_?mask|pad_token_id\s*[,\]:)]|!= ?\w*pad", re.I)
 
+_IGNORED = re.compile(r"\[-100\] \*|\[\w*(IGNORE|ignore)\w*\] \*")
+_UNPADS = re.compile(r"[!=]= ?[\w.]*pad_token_id|pad_token_id ?[!=]=|ignore_index|loss_mask|label_pad_token_id|\.ne\(")
+
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Labels that are padded ids, in a file where they are evidently trained on and nothing masks them."""
+    """Labels that are padded ids, in a file where they are evidently trained on and nothing masks them; and label
+    lists that begin with the ignored index and end with padding.
+    """
+    yield from _lists(code)
     if code.is_test or _MASKS.search(code.text) or _makes_labels(code):
         return
     trains_labels = _a_trainer_keeps_them(code)
@@ -70,6 +76,73 @@ def detect(code: Code) -> Iterator[Problem]:
             good=_good(code, node, value, encoding),
             related=[(encoding.node, "pads")],
         )
+
+
+def _lists(code: Code) -> Iterator[Problem]:
+    """`labels = [-100] * n + ids`, then `labels + [pad_token_id] * rest`: the loss ignores -100, not the padding."""
+    if (
+        code.is_test
+        or "pad_token_id" not in code.text
+        or any(_UNPADS.search(ast.unparse(each)) for each in _collators(code))
+    ):
+        return
+    statements: list[ast.Assign | ast.AugAssign] = [*code.tree.all(ast.Assign), *code.tree.all(ast.AugAssign)]
+    for statement in statements:
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+        if not isinstance(target, ast.Name) or "label" not in target.id.lower():
+            continue
+        if isinstance(statement, ast.Assign) and not _extends(statement.value, target.id):
+            continue
+        padding = next((each for each in ast.walk(statement.value) if _is_of_padding(each)), None)
+        ignored = _ignored_before(code, statement, target.id) if padding is not None else None
+        if padding is not None and ignored is not None and not _is_unpadded(code, statement):
+            yield code.problem(
+                statement,
+                f"`{target.id}` marks what the loss leaves out with -100 (line {ignored.lineno}), but is filled up "
+                f"with `{code.source.of(padding)}`: every padding position is trained on.",
+                mend=[code.source.replace(padding, "-100")],
+                related=[(ignored, "what is left out")],
+            )
+
+
+def _is_unpadded(code: Code, statement: ast.stmt) -> bool:
+    """Whether the function looks at the padding itself."""
+    function = code.tree.function(statement)
+    return bool(_UNPADS.search(ast.unparse(function if function is not None else code.tree.module)))
+
+
+def _collators(code: Code) -> Iterator[ast.AST]:
+    """The functions that may mask the padding later."""
+    for function in code.tree.all(ast.FunctionDef):
+        if "collat" in function.name or function.name in ("__call__", "torch_call", "compute_loss"):
+            yield function
+
+
+def _extends(value: ast.expr, name: str) -> bool:
+    return isinstance(value, ast.BinOp) and any(
+        isinstance(each, ast.Name) and each.id == name for each in ast.walk(value)
+    )
+
+
+def _is_of_padding(node: ast.AST) -> bool:
+    return isinstance(node, (ast.Name, ast.Attribute)) and last_name(node) == "pad_token_id"
+
+
+def _ignored_before(code: Code, statement: ast.stmt, name: str) -> ast.stmt | None:
+    """The assignment in the same function that puts -100 into the list."""
+    function = code.tree.function(statement)
+    return next(
+        (
+            each
+            for each in code.tree.all(ast.Assign)
+            if code.tree.function(each) is function
+            and each.lineno < statement.lineno
+            and any(isinstance(target, ast.Name) and target.id == name for target in each.targets)
+            and isinstance(each.value, ast.BinOp)
+            and _IGNORED.search(ast.unparse(each.value))
+        ),
+        None,
+    )
 
 
 def _makes_labels(code: Code) -> bool:

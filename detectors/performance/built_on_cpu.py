@@ -40,6 +40,7 @@ WORDS = (
 )
 
 _FILLED = ("zeros", "ones", "full", "arange", "eye", "linspace")
+_SHAPES = frozenset("unsqueeze view reshape repeat expand flatten float long".split())
 _RANDOM = ("rand", "randn", "randint", "randperm")
 
 
@@ -48,8 +49,8 @@ def detect(code: Code) -> Iterator[Problem]:
     if code.is_test:
         return
     for move in code.method_calls("to", "cuda"):
-        made = move.func.value  # type: ignore[attr-defined]
-        device = _device(code, move)
+        shaped = move.func.value  # type: ignore[attr-defined]
+        made, device = _maker(code, shaped), _device(code, move)
         if device is None or not isinstance(made, ast.Call) or code.may_have(made, "device"):
             continue
         package, _, last = (code.origin(made) or "").rpartition(".")
@@ -58,7 +59,8 @@ def detect(code: Code) -> Iterator[Problem]:
         where = _hot(code, move)
         if not where:
             continue
-        mended = code.source.of(made)[:-1].rstrip().rstrip(",") + f", device={device})"
+        there = code.source.of(made)[:-1].rstrip().rstrip(",") + f", device={device})"
+        mended = there + code.source.of(shaped)[len(code.source.of(made)) :]
         change = [code.source.replace(move, mended)]
         is_same = last in _FILLED and "\n" not in mended
         yield code.problem(
@@ -68,6 +70,13 @@ def detect(code: Code) -> Iterator[Problem]:
             mend=change,
             tier=Tier.RISK if where == "in every step" else Tier.ADVICE,
         )
+
+
+def _maker(code: Code, node: ast.expr) -> ast.expr:
+    """What makes the tensor, without the methods that only shape it."""
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SHAPES:
+        node = node.func.value
+    return node
 
 
 def _device(code: Code, move: ast.Call) -> str | None:
@@ -87,7 +96,7 @@ def _hot(code: Code, node: ast.AST) -> str:
         return "in every step"
     function = code.tree.function(node)
     owner = code.tree.class_of(function) if function is not None else None
-    is_forward = function is not None and function.name == "forward" and owner is not None
+    is_forward = function is not None and owner is not None and code.modules.runs_in_forward(owner, function)
     if is_forward and code.values.classes.kind(owner) is Kind.MODEL and not code.ranks.guards(node):  # type: ignore[arg-type]
         return "at every forward"
     return ""

@@ -74,6 +74,7 @@ _JOINING = frozenset(
         *("conv1d", "conv2d", "conv3d", "linear", "lerp", "addmm", "dot", "mv", "outer", "mse_loss", "l1_loss"),
     ]
 )
+_LOSSES = frozenset(["cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"])
 _OF_NO_DEVICE = frozenset(
     ["shape", "size", "dim", "ndim", "numel", "device", "dtype", "item", "tolist", "numpy", "cpu", "new_tensor", "len"]
 )
@@ -200,11 +201,18 @@ def _mixed(code: Code, use: ast.expr) -> ast.expr | None:
             others = [each for each in (parent.left, *parent.comparators) if each is not node]
         case ast.Call():
             others = _other_operands(code, parent, node)
+        case ast.keyword(arg="weight" | "pos_weight") if isinstance(above, ast.Call) and _is_loss(code, above):
+            others = [*above.args, *(each.value for each in above.keywords if each.arg in ("input", "target"))]
         case ast.List() | ast.Tuple() if isinstance(above, ast.Call) and _is_joining(code, above):
             others = [each for each in parent.elts if each is not node]
         case _:
             return None
     return use if any(_is_input(code, each) for each in others) else None
+
+
+def _is_loss(code: Code, call: ast.Call) -> bool:
+    module, _, last = (code.origin(call) or "").rpartition(".")
+    return module == "torch.nn.functional" and last in _LOSSES
 
 
 def _is_view(index: ast.expr) -> bool:
