@@ -25,6 +25,7 @@ from detectors._engine.finding import (
 )
 from detectors._engine.finetuning import Encoding, Finetuning
 from detectors._engine.flow import Event, Flow
+from detectors._engine.generations import GRADIENT_WORDS
 from detectors._engine.libraries import Kind, kind_made_by, kind_suggested_by
 from detectors._engine.llm_calls import LlmCall
 from detectors._engine.loaders import Loader, Style
@@ -54,6 +55,7 @@ __all__ = [
     "EVALUATES",
     "EVALUATION",
     "FUNCTIONS",
+    "GRADIENT_WORDS",
     "LIBRARIES",
     "NOT_PINNED",
     "RERANKS",

@@ -17,6 +17,7 @@ from detectors._engine.finding import Related, Tier
 from detectors._engine.finetuning import Finetuning
 from detectors._engine.flow import Flow
 from detectors._engine.frameworks import owning_framework
+from detectors._engine.generations import Generations
 from detectors._engine.gradients import Gradients
 from detectors._engine.inference import Inference
 from detectors._engine.keys import keys_in
@@ -26,6 +27,7 @@ from detectors._engine.loaders import Loaders
 from detectors._engine.loops import TrainingStep, step_around, training_steps
 from detectors._engine.losses import Losses
 from detectors._engine.mend import Change, Source
+from detectors._engine.modes import Modes
 from detectors._engine.modules import Modules
 from detectors._engine.names import Names
 from detectors._engine.neighbours import Neighbours, Repository
@@ -41,6 +43,7 @@ from detectors._engine.secrets import Secret, digested, redacted
 from detectors._engine.splits import Splits
 from detectors._engine.subjects import last_name
 from detectors._engine.tensors import Tensors
+from detectors._engine.tree import Function
 from detectors._engine.unit import Unit
 from detectors._engine.updates import Update, updates_of
 from detectors._engine.values import Values
@@ -131,7 +134,18 @@ class Code:
     @cached_property
     def passes(self) -> Passes:
         """Which forward calls train and which evaluate, and in which mode."""
-        return Passes(self.tree, self.names, self.values, self.flows)
+        return Passes(self.tree, self.values, self.modes, self.flows)
+
+    @cached_property
+    def generations(self) -> list[tuple[Function, ast.Call]]:
+        """A model's own methods that generate with gradients on, with the call that runs the model."""
+        found = Generations(self.tree, self.names, self.values, self.actions, self.modules)
+        return list(found.with_gradients())
+
+    @cached_property
+    def modes(self) -> Modes:
+        """What train and eval mode change in a model, and in which of them it was made."""
+        return Modes(self.tree, self.names, self.values)
 
     def framework(self, node: ast.AST) -> str:
         """The framework's class that the class around the node derives from, "" where this file drives its own loop."""

@@ -13,11 +13,10 @@ from functools import cached_property
 
 from detectors._engine.events import Act, Region
 from detectors._engine.flow import Event, Flow
-from detectors._engine.libraries import Kind
-from detectors._engine.names import Names
+from detectors._engine.modes import Modes
 from detectors._engine.subjects import Subject, last_name
 from detectors._engine.tree import FUNCTIONS, Function, Loop, Tree
-from detectors._engine.values import Value, Values
+from detectors._engine.values import Values
 
 EVALUATION = re.compile(
     r"(^|_)(eval|evaluate|evaluation|evaluator|valid|validate|validation|val|test|testing|infer|inference|predict|prediction"
@@ -31,7 +30,7 @@ EVALUATION_DATA = re.compile(
 )
 """Names of data that is evaluated on."""
 
-DISCRETE = frozenset("argmax multinomial topk item tolist numpy data max round sort categorical".split())
+DISCRETE = frozenset("argmax multinomial topk item tolist numpy data max round sort categorical equal allclose".split())
 """Uses of an output through which no gradient flows on purpose."""
 
 
@@ -71,8 +70,8 @@ def covers(switch: Subject | None, model: Subject | None) -> bool:
 class Passes:
     """Evaluation and training passes of one file."""
 
-    def __init__(self, tree: Tree, names: Names, values: Values, flows: list[Flow]) -> None:
-        self._tree, self._names, self._values = tree, names, values
+    def __init__(self, tree: Tree, values: Values, modes: Modes, flows: list[Flow]) -> None:
+        self._tree, self._values, self._modes = tree, values, modes
         self._flows = flows
 
     # -- what trains --------------------------------------------------------------------------------------
@@ -118,8 +117,21 @@ class Passes:
             if loop is None and (forward.function in training_functions or self._holds_backward(forward, backwards)):
                 continue
             is_named = self._is_named_evaluation(forward, loop)
-            if is_named or forward.within(Region.NO_GRAD) or self.is_in_eval_mode(flow, forward):
+            if (
+                is_named
+                or forward.within(Region.NO_GRAD)
+                or self.is_in_eval_mode(flow, forward)
+                or self._is_finished(forward)
+            ):
                 yield EvaluationPass(flow, forward, loop, is_named)
+
+    def _is_finished(self, forward: Event) -> bool:
+        """Whether the model was loaded with its weights in a file that trains nothing."""
+        return not self._trains_something and self._modes.loading(forward.target) is not None
+
+    @cached_property
+    def _trains_something(self) -> bool:
+        return any(event.act in (Act.BACKWARD, Act.STEP) for flow in self._flows for event in flow.events)
 
     def _holds_backward(self, forward: Event, backwards: list[Event]) -> bool:
         return any(each.function is forward.function for each in backwards)
@@ -139,6 +151,15 @@ class Passes:
         while isinstance(iterable, ast.Call) and iterable.args:
             iterable = iterable.args[0]
         return bool(EVALUATION_DATA.search(last_name(iterable)))
+
+    def is_switched_here(self, each: EvaluationPass) -> bool:
+        """Whether the function around an evaluation pass calls `eval()` on its model itself."""
+        return any(
+            event.function is each.forward.function
+            and event.calls == each.forward.calls
+            and covers(event.subject, each.forward.subject)
+            for event in each.flow.of(Act.EVAL_MODE)
+        )
 
     # -- modes --------------------------------------------------------------------------------------------
 
@@ -170,80 +191,11 @@ class Passes:
         others = [each for each in flow.events if each not in evals and self.switches(each, forward.subject)]
         return not any(flow.reaches(each, is_forward, avoiding=switches) for each in others)
 
-    # -- models -------------------------------------------------------------------------------------------
-
-    def depends_on_mode(self, model: ast.expr | None) -> bool | None:
-        """Whether a model has layers that act differently in train and eval mode; None where its build is unknown."""
-        answers = {self._value_depends(each) for each in self._values.of(model)}
-        return answers.pop() if len(answers) == 1 else (True if True in answers else None)
-
-    def _value_depends(self, value: Value) -> bool | None:
-        origin = value.origin or ""
-        if origin.startswith("<local>."):
-            owner = self._values.classes.named(origin.removeprefix("<local>."))
-            return self.class_depends(owner) if owner is not None else None
-        if origin.endswith((".from_pretrained", "pipeline")):
-            return False
-        if value.call is not None and origin == "torch.nn.Sequential":
-            return self._layers_depend(iter(self._tree.below(value.call)))
-        if re.match(r"torchvision\.models\.|timm\.|segmentation_models_pytorch\.|efficientnet_pytorch\.", origin):
-            return True
-        return _layer_depends(origin)
-
-    def class_depends(self, owner: ast.ClassDef) -> bool | None:
-        """The same for a class of this file, from the layers its methods make and the functions they call."""
-        if any(each == "?" or not each.startswith(_KNOWN_BASES) for each in self._values.classes.bases(owner)):
-            return None
-        nodes = [node for each in self._values.classes.lineage(owner) for node in self._tree.below(each)]
-        return self._layers_depend(nodes)
-
-    def _layers_depend(self, nodes: Iterator[ast.AST] | list[ast.AST]) -> bool | None:
-        unknown = False
-        for node in nodes:
-            if isinstance(node, ast.Attribute) and node.attr == "training":
-                return True
-            if not isinstance(node, ast.Call):
-                continue
-            origin = self._names.origin(node.func) or ""
-            if origin.startswith("<local>."):
-                owner = self._values.classes.named(origin.removeprefix("<local>."))
-                is_model = owner is not None and self._values.classes.kind(owner) is Kind.MODEL
-                depends = self.class_depends(owner) if is_model and owner is not None else False
-            elif origin.startswith("torch.nn."):
-                depends = _layer_depends(origin) or _has_dropout(node)
-            else:
-                depends = (
-                    None if origin and re.search(r"\.[A-Z]\w*$", origin) and not origin.startswith("torch.") else False
-                )
-            if depends:
-                return True
-            unknown = unknown or depends is None
-        return None if unknown else False
-
-
-def _layer_depends(origin: str) -> bool | None:
-    if not origin.startswith("torch.nn."):
-        return None
-    last = origin.rpartition(".")[2]
-    return (
-        bool(re.search(r"dropout|BatchNorm|InstanceNorm|RReLU|Transformer|batch_norm", last, re.I))
-        and last != "InstanceNorm"
-    )
-
-
-def _has_dropout(call: ast.Call) -> bool:
-    """`nn.LSTM(…, dropout=0.5)` and the like."""
-    for keyword in call.keywords:
-        if keyword.arg in ("dropout", None, "dropout_p"):
-            return not (isinstance(keyword.value, ast.Constant) and not keyword.value.value)
-    return False
-
 
 def _called(node: ast.AST) -> str:
     return last_name(node.func) if isinstance(node, ast.Call) else ""
 
 
-_KNOWN_BASES = ("torch.nn.", "builtins.object", "abc.ABC", "<local>.")
 _KEEPS_MODE = re.compile(
     r"(^|_)(load|save|log|print|count|watch|summary|optimizer|optim|scheduler|loss|criterion|clip|update|register|append|add|"
     r"init|wrap|ddp|checkpoint|param|parameters|len|metric|plot|write|str|size|device|dataset|dataloader|loader|backward|collate)",

@@ -45,27 +45,71 @@ https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Mod
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from detectors import Act, Code, EvaluationPass, Event, Problem, Region, Tier, covers
+from detectors import FUNCTIONS, Act, Change, Code, EvaluationPass, Event, Problem, Region, Tier, covers
 
 TIER = Tier.BUG
-WORDS = ("torch|.eval()", "backward|.train()")
+WORDS = ("torch|.eval()", "backward|.train()|load_state_dict|torch.load|pretrained|weights")
+
+
+@dataclass(frozen=True)
+class _Reason:
+    """Why the model is in train mode when the evaluation begins: where that happened, and in words."""
+
+    node: ast.AST
+    words: str
+    is_loading: bool = False
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Evaluation passes that a path reaches from training without `eval()`, one finding a function."""
+    """Evaluation passes that a model reaches in train mode, one finding a function."""
     if not code.is_torch or code.is_test:
         return
     told: set[object] = set()
     for each in sorted(code.passes.evaluations, key=lambda each: each.forward.line):
-        where = each.loop or each.forward.function
+        where = each.loop or each.forward.subject
+        if each.forward.function is not None:
+            where = (each.forward.function, each.forward.subject)
         if where is None or where in told or not each.is_direct or code.framework(each.forward.node):
             continue
-        trained = _trained_before(code, each)
-        if trained is None or code.passes.depends_on_mode(each.forward.target) is False or _is_on_purpose(code, each):
+        reason = _reason(code, each)
+        if reason is None or reason.node in told or _is_on_purpose(code, each):
             continue
-        told.add(where)
-        yield _problem(code, each, trained)
+        if code.modes.depends(each.forward.target) is False:
+            continue
+        told |= {where, reason.node} if reason.is_loading else {where}
+        yield _problem(code, each, reason)
+
+
+def _reason(code: Code, each: EvaluationPass) -> _Reason | None:
+    forward = each.forward
+    if forward.subject is None or _is_seen_to(each):
+        return None
+    if forward.within(Region.NO_GRAD) or each.is_named:
+        trained = _trained_before(code, each)
+        if trained is not None:
+            name = code.name(forward.target)
+            return _Reason(trained.node, f"nothing calls `{name}.eval()` after line {trained.line} trains it")
+        beside = _trained_beside(code, each)
+        if beside is not None:
+            return _beside(code, beside)
+    return _loaded(code, each)
+
+
+def _is_seen_to(each: EvaluationPass) -> bool:
+    """The function calls `eval()` itself, under a condition most often: `if isinstance(net, Module): net.eval()`."""
+    forward = each.forward
+    return any(
+        event.function is forward.function and event.line < forward.line and covers(event.subject, forward.subject)
+        for event in each.flow.of(Act.EVAL_MODE)
+    )
+
+
+def _beside(code: Code, trained: Event) -> _Reason:
+    function = trained.function
+    assert function is not None
+    return _Reason(trained.node, f"`{function.name}` switches it to train mode, and nothing here switches it back")
 
 
 def _is_on_purpose(code: Code, each: EvaluationPass) -> bool:
@@ -81,15 +125,14 @@ def _is_on_purpose(code: Code, each: EvaluationPass) -> bool:
     return isinstance(parent, ast.Expr) or is_dropped
 
 
+# -- trained before, in the same run -----------------------------------------------------------------------------
+
+
 def _trained_before(code: Code, each: EvaluationPass) -> Event | None:
     """What has the model in train mode when the evaluation reaches it: its training pass, or `train()`."""
     flow, forward = each.flow, each.forward
-    if forward.subject is None or not (forward.within(Region.NO_GRAD) or each.is_named):
-        return None
     model = forward.subject
     evals = [event for event in flow.of(Act.EVAL_MODE) if covers(event.subject, model)]
-    if any(event.function is forward.function and event.line < forward.line for event in evals):
-        return None  # under a condition, most often: `if isinstance(net, Module): net.eval()`
     starts = [event for event in code.passes.trained(flow) if event.subject == model]
     starts += [
         event
@@ -106,19 +149,118 @@ def _trained_before(code: Code, each: EvaluationPass) -> Event | None:
     return None
 
 
-def _problem(code: Code, each: EvaluationPass, trained: Event) -> Problem:
+# -- trained by the function or method beside this one -----------------------------------------------------------
+
+
+def _trained_beside(code: Code, each: EvaluationPass) -> Event | None:
+    """The `train()` of the function beside this one that trains what this one evaluates.
+
+    Both are for others to call. The one switches modes itself, so the other is expected to as well.
+    """
+    root, model = each.flow.root, each.forward.subject
+    if root is None or root.name.startswith("_") or not _is_never_switched(code, each):
+        return None
+    owner = code.tree.class_of(root)
+    if owner is not None and any(
+        base not in ("builtins.object", "abc.ABC") for base in code.values.classes.bases(owner)
+    ):
+        return None
+    for flow in code.flows:
+        if flow is each.flow or flow.root is None or code.tree.class_of(flow.root) is not owner:
+            continue
+        if any(event.function is root for event in flow.events):
+            continue
+        for trained in code.passes.trained(flow):
+            if not _is_same_model(trained.subject, flow.root, model, root):
+                continue
+            for event in flow.of(Act.TRAIN_MODE):
+                if covers(event.subject, trained.subject) and event.function is trained.function:
+                    return event
+    return None
+
+
+def _is_never_switched(code: Code, each: EvaluationPass) -> bool:
+    """Whether the model reaches the evaluation as the caller gave it, and nothing of the class only switches modes."""
+    flow, forward = each.flow, each.forward
+    model = forward.subject
+    if not flow.reaches(
+        flow.start, lambda event: event is forward, avoiding=lambda event: code.passes.switches(event, model)
+    ):
+        return False
+    switching = {
+        event.function
+        for other in code.flows
+        for event in other.of(Act.EVAL_MODE, Act.SOME_MODE)
+        if event.subject == model or other is flow
+    }
+    running = {event.function for other in code.flows for event in other.of(Act.FORWARD) if event.subject == model}
+    return switching <= running
+
+
+def _is_same_model(trained: object, trainer: ast.AST, evaluated: object, evaluator: ast.AST) -> bool:
+    """Whether two entries mean one model: the same attribute of `self`, or parameters of one name."""
+    match trained, evaluated:
+        case (("name", scope, name), ("name", other, same)):
+            is_given = isinstance(trainer, FUNCTIONS) and name in {each.arg for each in trainer.args.args}
+            return name == same and scope is trainer and other is evaluator and is_given
+        case (("attribute", ("class", _), _), ("attribute", ("class", _), _)):
+            return trained == evaluated
+    return False
+
+
+# -- loaded, and never switched ----------------------------------------------------------------------------------
+
+
+def _loaded(code: Code, each: EvaluationPass) -> _Reason | None:
+    """The call that gave the model its weights, where nothing in the file ever switches its mode."""
+    flow, forward = each.flow, each.forward
+    loading = code.modes.loading(forward.target)
+    if loading is None or code.modes.may_be_switched(forward.target):
+        return None
+    if not flow.reaches(
+        flow.start, lambda event: event is forward, avoiding=lambda event: code.passes.switches(event, forward.subject)
+    ):
+        return None
+    is_whole = code.origin(loading.func) == "torch.load"
+    mode = "it is loaded in the mode it was saved in" if is_whole else "a model is made in train mode"
+    return _Reason(loading, f"{mode}, and nothing calls `eval()` after its weights are loaded", is_loading=True)
+
+
+# -- what to say -------------------------------------------------------------------------------------------------
+
+
+def _problem(code: Code, each: EvaluationPass, reason: _Reason) -> Problem:
     forward = each.forward
     name = code.name(forward.target)
     where = f"in `{forward.function.name}`" if forward.function is not None else "here"
-    before = _start_of_evaluation(code, each)
+    node, mend = _place(code, each, reason)
+    may = "may be" if reason.is_loading and code.modes.depends(forward.target) is None else "is"
     return code.problem(
-        before,
-        f"`{name}` is evaluated {where} in train mode: nothing calls `{name}.eval()` after line {trained.line} "
-        "trains it.",
-        mend=[code.source.insert_before(before, f"{name}.eval()")],
+        node,
+        f"`{name}` {may} evaluated {where} in train mode: {reason.words}.",
+        mend=mend,
         show=[forward.node],
-        related=[(forward.node, "runs in train mode"), (trained.node, "the model is in train mode from here")],
+        related=[(forward.node, "runs in train mode"), (reason.node, "the model is in train mode from here")],
     )
+
+
+def _place(code: Code, each: EvaluationPass, reason: _Reason) -> tuple[ast.stmt, list[Change]]:
+    """Where `eval()` is missing: after the weights are loaded, else before the `with` or loop that evaluates."""
+    if reason.is_loading and isinstance(reason.node, ast.Call):
+        loaded = code.tree.statement(reason.node)
+        name = _loaded_name(reason.node, loaded)
+        return loaded, [code.source.insert_after(loaded, f"{name}.eval()")] if name else []
+    before = _start_of_evaluation(code, each)
+    return before, [code.source.insert_before(before, f"{code.name(each.forward.target)}.eval()")]
+
+
+def _loaded_name(loading: ast.Call, statement: ast.stmt) -> str:
+    """What the loaded model is called right after the statement that loads it."""
+    if isinstance(loading.func, ast.Attribute) and loading.func.attr == "load_state_dict":
+        return ast.unparse(loading.func.value)
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    is_plain = len(targets) == 1 and isinstance(targets[0], (ast.Name, ast.Attribute))
+    return ast.unparse(targets[0]) if is_plain else ""
 
 
 def _start_of_evaluation(code: Code, each: EvaluationPass) -> ast.stmt:

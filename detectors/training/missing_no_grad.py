@@ -35,23 +35,29 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import DISCRETE, Act, Change, Code, EvaluationPass, Function, Kind, Problem, Region, Tier, last_name
+from detectors import (
+    DISCRETE,
+    GRADIENT_WORDS,
+    Act,
+    Change,
+    Code,
+    EvaluationPass,
+    Function,
+    Kind,
+    Problem,
+    Region,
+    Tier,
+    last_name,
+)
 
 TIER = Tier.RISK
 WORDS = ("torch|.eval()", "eval|val|test|predict|infer|generat|translat|benchmark")
 _TRAINS = re.compile(r"(^|_)(train|fit|finetune|fine_tune|optimize|learn)(_|$)", re.I)
-_GRADIENT_WORDS = {"requires_grad", "requires_grad_", "retain_grad", "grad", "autograd", "backward", "enable_grad"} | {
-    "jacobian",
-    "hessian",
-    "vjp",
-    "jvp",
-    "func",
-}
 
 
 def detect(code: Code) -> Iterator[Problem]:
     """Evaluation passes on a path without `no_grad`, one finding a function."""
-    if not code.is_torch or code.is_test or code.calls("torch.set_grad_enabled", "torch.autograd.set_grad_enabled"):
+    if not code.is_torch or code.is_test or _is_switched_by_call(code):
         return
     told: set[object] = set()
     passes = sorted(code.passes.evaluations, key=lambda each: each.forward.line)
@@ -61,6 +67,14 @@ def detect(code: Code) -> Iterator[Problem]:
             continue
         told.add(each.forward.function if _decorator(code, each) else where)
         yield _problem(code, each)
+    for method, run in code.generations:
+        yield _problem_of_method(code, method, run)
+
+
+def _is_switched_by_call(code: Code) -> bool:
+    """Gradients are switched off for the rest of the run: `torch.set_grad_enabled(False)` as a statement."""
+    calls = code.calls("torch.set_grad_enabled", "torch.autograd.set_grad_enabled")
+    return any(isinstance(code.tree.parents[each], ast.Expr) for each in calls)
 
 
 def _has_gradients(code: Code, each: EvaluationPass) -> bool:
@@ -69,7 +83,7 @@ def _has_gradients(code: Code, each: EvaluationPass) -> bool:
         region in (Region.NO_GRAD, Region.SOME_GRAD, Region.GRAD) for region, _ in forward.regions
     ):
         return False
-    if code.framework(forward.node) or _uses_gradients(each) or _frozen(each):
+    if code.framework(forward.node) or _uses_gradients(each) or code.modes.is_frozen(forward.target):
         return False
     where = each.loop or forward.function
     if where is None or not _ends_here(where, forward.function):
@@ -78,7 +92,7 @@ def _has_gradients(code: Code, each: EvaluationPass) -> bool:
     if owner is not None and code.values.classes.kind(owner) is Kind.MODEL:
         return False  # the model's own method: its callers, out of sight, decide
     if code.passes.is_in_eval_mode(each.flow, forward):
-        return each.is_named or each.loop is not None
+        return each.is_named or each.loop is not None or code.passes.is_switched_here(each)
     return each.is_named and each.loop is not None and (owner is None or not _has_outside_base(code, owner))
 
 
@@ -95,19 +109,26 @@ def _ends_here(where: ast.AST, function: Function | None) -> bool:
     return function is not None and re.search(r"(^|_)(eval|valid|val|test)", function.name, re.I) is not None
 
 
-def _frozen(each: EvaluationPass) -> bool:
-    """Gradients are switched off or on by a call of its own somewhere before."""
-    return bool(each.flow.of(Act.GRAD_MODE))
-
-
 def _uses_gradients(each: EvaluationPass) -> bool:
     """The evaluation works with gradients: attacks, saliency, fine-tuning at test time."""
     function = each.forward.function
     where = each.loop if function is None or _trains(each, function) else function
     return where is None or any(
-        (isinstance(node, ast.Attribute) and node.attr in _GRADIENT_WORDS)
-        or (isinstance(node, ast.Name) and node.id in _GRADIENT_WORDS)
+        (isinstance(node, ast.Attribute) and node.attr in GRADIENT_WORDS)
+        or (isinstance(node, ast.Name) and node.id in GRADIENT_WORDS)
         for node in ast.walk(where)
+    )
+
+
+def _problem_of_method(code: Code, method: Function, run: ast.Call) -> Problem:
+    """A model's own generation: the whole method is meant."""
+    torch = code.names.bindings.imported_as("torch", None)
+    return code.problem(
+        run,
+        f"`{method.name}` runs `{ast.unparse(run.func)}` with gradients on, round after round: what it returns is "
+        "picked from the outputs, and each round keeps the activations of a backward pass that never comes.",
+        fix=[code.source.insert_before(method, f"@{torch}.no_grad()")] if torch is not None else [],
+        related=[(code.tree.loops(run)[-1], "one round after the other")],
     )
 
 

@@ -56,7 +56,7 @@ def detect(code: Code) -> Iterator[Problem]:
     for flow in () if code.is_test else code.flows:
         for forward in code.passes.trained(flow):
             switched = _left_in_eval_mode(code, flow, forward)
-            if switched is None or code.framework(forward.node) or code.passes.depends_on_mode(forward.target) is False:
+            if switched is None or code.framework(forward.node) or code.modes.depends(forward.target) is False:
                 continue
             yield _problem(code, flow, forward, switched)
 
@@ -64,7 +64,8 @@ def detect(code: Code) -> Iterator[Problem]:
 def _left_in_eval_mode(code: Code, flow: Flow, forward: Event) -> Event | None:
     """The `eval()` that is still in force when the training pass comes round again.
 
-    One that reaches it within the same iteration is meant: fine-tuning with frozen statistics, attacks.
+    One that reaches it within the same iteration is meant: fine-tuning with frozen statistics, attacks. Not so where a
+    function evaluates the model in between.
     """
     for switched in (event for event in flow.events if event.act is Act.EVAL_MODE):
         loop = common_loop(switched, forward)
@@ -81,6 +82,8 @@ def _left_in_eval_mode(code: Code, flow: Flow, forward: Event) -> Event | None:
             return event is forward
 
         if flow.reaches(switched, is_forward, avoiding=lambda event: is_head(event) or switches(event), inside=loop):
+            if _evaluates(flow, switched, forward):
+                return switched
             continue
         head = flow.path(switched, is_head, avoiding=switches, inside=loop)
         if head is not None and flow.reaches(head, is_forward, avoiding=switches, inside=loop):
@@ -88,12 +91,32 @@ def _left_in_eval_mode(code: Code, flow: Flow, forward: Event) -> Event | None:
     return None
 
 
+def _evaluates(flow: Flow, switched: Event, forward: Event) -> bool:
+    """Whether the function that calls `eval()` is one of its own and runs the model itself, without training it."""
+    if switched.function is None or switched.calls == forward.calls or switched.is_imported:
+        return False
+    return switched.function is not forward.function and any(
+        event.act is Act.FORWARD and event.function is switched.function and event.subject == forward.subject
+        for event in flow.events
+    )
+
+
+def _is_way_back_missing(flow: Flow, forward: Event, switched: Event, own: list[Loop]) -> bool:
+    """Whether the evaluation is to switch back, rather than the round of training to begin with it."""
+    back = [each for each in flow.of(Act.TRAIN_MODE) if covers(each.subject, forward.subject)]
+    if back:
+        return True
+    is_inline = switched.function is forward.function
+    is_every_round = all(guard in forward.guards for guard in switched.guards)
+    return own[:1] == [common_loop(switched, forward)] and is_inline and not is_every_round
+
+
 def _problem(code: Code, flow: Flow, forward: Event, switched: Event) -> Problem:
     model = code.name(forward.target)
     loop = common_loop(switched, forward)
     own = code.tree.loops(forward.node)
     assert loop is not None
-    if own[:1] == [loop] or any(covers(each.subject, forward.subject) for each in flow.of(Act.TRAIN_MODE)):
+    if _is_way_back_missing(flow, forward, switched, own):
         # evaluation interrupts the batches, or train() comes once before the loop: what is missing is the way back
         end = _end_of_evaluation(code, switched)
         name = model if switched.is_imported else code.name(switched.target)

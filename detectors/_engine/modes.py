@@ -1,0 +1,201 @@
+"""Modes: whether a model acts differently in train and eval mode, and which mode it is in when it is made.
+
+Every `nn.Module` starts in train mode, and loading its weights does not change that. What a library hands over in
+eval mode (`transformers`, `diffusers`) is not in these tables.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cached_property
+
+from detectors._engine.libraries import Kind
+from detectors._engine.names import Names
+from detectors._engine.subjects import last_name
+from detectors._engine.tree import FUNCTIONS, Tree
+from detectors._engine.values import Value, Values
+
+_MADE_IN_TRAIN_MODE = re.compile(
+    r"torchvision\.models\.(\w+\.)*[a-z]\w*$|timm\.(models\.)?create_model$|segmentation_models_pytorch\.[A-Z]\w*$"
+    r"|torch\.nn\.Sequential$|torch\.load$"
+)
+"""`torch.load` of a whole model gives it in the mode it was saved in: train mode, where a training script saved it."""
+
+_HANDS_OVER = re.compile(
+    r"(^|\.)(transformers|diffusers|sentence_transformers|peft|open_clip|clip|ultralytics|whisper|TTS)\."
+)
+_LOADS = re.compile(r"load_(weights?|checkpoint|ckpt|state|model|params|pretrained|network|parameters)", re.I)
+_KNOWN_BASES = ("torch.nn.", "builtins.object", "abc.ABC", "<local>.")
+
+
+class Modes:
+    """Answers for one file."""
+
+    def __init__(self, tree: Tree, names: Names, values: Values) -> None:
+        self._tree, self._names, self._values = tree, names, values
+
+    # -- what the mode changes ----------------------------------------------------------------------------
+
+    def depends(self, model: ast.expr | None) -> bool | None:
+        """Whether a model has layers that act differently in train and eval mode; None where its build is unknown."""
+        answers = {self._value_depends(each) for each in self._values.of(model)}
+        return answers.pop() if len(answers) == 1 else (True if True in answers else None)
+
+    def _value_depends(self, value: Value) -> bool | None:
+        origin = value.origin or ""
+        if origin.startswith("<local>."):
+            owner = self._values.classes.named(origin.removeprefix("<local>."))
+            return self._class_depends(owner) if owner is not None else None
+        if origin.endswith((".from_pretrained", "pipeline")):
+            return False
+        if value.call is not None and origin == "torch.nn.Sequential":
+            return self._layers_depend(iter(self._tree.below(value.call)))
+        if re.match(r"torchvision\.models\.|timm\.|segmentation_models_pytorch\.|efficientnet_pytorch\.", origin):
+            return True
+        return _layer_depends(origin)
+
+    def _class_depends(self, owner: ast.ClassDef) -> bool | None:
+        """The same for a class of this file, from the layers its methods make and the functions they call."""
+        if any(each == "?" or not each.startswith(_KNOWN_BASES) for each in self._values.classes.bases(owner)):
+            return None
+        nodes = [node for each in self._values.classes.lineage(owner) for node in self._tree.below(each)]
+        return self._layers_depend(nodes)
+
+    def _layers_depend(self, nodes: Iterator[ast.AST] | list[ast.AST]) -> bool | None:
+        unknown = False
+        for node in nodes:
+            if isinstance(node, ast.Attribute) and node.attr == "training":
+                return True
+            if not isinstance(node, ast.Call):
+                continue
+            depends = self._call_depends(node)
+            if depends:
+                return True
+            unknown = unknown or depends is None
+        return None if unknown else False
+
+    def _call_depends(self, node: ast.Call) -> bool | None:
+        origin = self._names.origin(node.func) or ""
+        if origin.startswith("<local>."):
+            owner = self._values.classes.named(origin.removeprefix("<local>."))
+            is_model = owner is not None and self._values.classes.kind(owner) is Kind.MODEL
+            return self._class_depends(owner) if is_model and owner is not None else False
+        if origin.startswith("torch.nn."):
+            return _layer_depends(origin) or _has_dropout(node)
+        is_class = bool(origin and re.search(r"\.[A-Z]\w*$", origin) and not origin.startswith("torch."))
+        return None if is_class else False
+
+    # -- the mode a model is made in ----------------------------------------------------------------------
+
+    def loading(self, model: ast.expr | None) -> ast.Call | None:
+        """The call that gives a model of this file its trained weights, where the model is in train mode after it.
+
+        None where that is not certain: part of its making is out of sight, or a loader may have called `eval()`.
+        """
+        values = self._values.of(model)
+        if not values or not all(self._is_made_in_train_mode(each) for each in values):
+            return None
+        made = {each.node for each in values}
+        for value in values:
+            if value.call is not None and _comes_with_weights(value):
+                return value.call
+        return next((call for call, nodes in self._loads if nodes & made), None)
+
+    def may_be_switched(self, model: ast.expr | None) -> bool:
+        """Whether anything in the file calls `eval()` or `train(…)` on the model, or on one that it could be."""
+        made = {each.node for each in self._values.of(model)}
+        for call in self._tree.all(ast.Call):
+            if isinstance(call.func, ast.Attribute) and call.func.attr in ("eval", "train"):
+                switched = {each.node for each in self._values.of(call.func.value)}
+                if None in switched or switched & made:
+                    return True
+        return False
+
+    def is_frozen(self, model: ast.expr | None) -> bool:
+        """Whether the file switches off the gradients of the model's parameters, or of something called like it."""
+        name = last_name(model)
+        for node in self._tree.all(ast.Attribute):
+            if node.attr == "requires_grad_" and last_name(node.value) == name:
+                return True
+            if node.attr == "requires_grad" and isinstance(node.ctx, ast.Store) and name in self._owners(node):
+                return True
+        return False
+
+    def _owners(self, node: ast.Attribute) -> set[str]:
+        """What the parameters of `parameter.requires_grad = False` belong to: `for parameter in model.parameters()`."""
+        loops = self._tree.loops(node)
+        return {
+            last_name(part)
+            for loop in loops
+            if isinstance(loop, ast.For)
+            for part in ast.walk(loop.iter)
+            if isinstance(part, (ast.Name, ast.Attribute))
+        }
+
+    def _is_made_in_train_mode(self, value: Value) -> bool:
+        origin = value.origin or ""
+        if value.call is None or value.index or any(not each.startswith("torch.") for each in value.wrappers):
+            return False
+        if origin.startswith("<local>."):
+            owner = self._values.classes.named(origin.removeprefix("<local>."))
+            return owner is not None and self._values.classes.kind(owner) is Kind.MODEL and not self._sets_mode(owner)
+        if _MADE_IN_TRAIN_MODE.match(origin):
+            return True
+        last = origin.rpartition(".")[2]
+        return (
+            last[:1].isupper() and "." in origin and not origin.startswith("torch.") and not _HANDS_OVER.search(origin)
+        )
+
+    def _sets_mode(self, owner: ast.ClassDef) -> bool:
+        """Whether a class of models sees to its own mode, or to that of its parts."""
+        for each in self._values.classes.lineage(owner):
+            for node in self._tree.below(each):
+                if isinstance(node, FUNCTIONS) and node.name in ("train", "eval"):
+                    return True
+                if isinstance(node, ast.Call) and last_name(node.func) in ("train", "eval"):
+                    return True
+        return False
+
+    @cached_property
+    def _loads(self) -> list[tuple[ast.Call, set[ast.expr | None]]]:
+        """The calls that put weights into a model, with where the model was made."""
+        found = []
+        for call in self._tree.all(ast.Call):
+            func, model = call.func, None
+            if isinstance(func, ast.Attribute) and func.attr == "load_state_dict":
+                model = func.value
+            elif _LOADS.match(last_name(func)) and self._values.calls.callee(call) is not None:
+                model = call.args[0] if call.args else None
+            if model is not None:
+                found.append((call, {each.node for each in self._values.of(model)} - {None}))
+        return found
+
+
+def _comes_with_weights(value: Value) -> bool:
+    """`torch.load(path)`, `resnet50(pretrained=True)`, `resnet50(weights=…)`."""
+    origin, call = value.origin or "", value.call
+    if call is None or origin == "torch.load":
+        return call is not None
+    if not origin.startswith(("torchvision.models.", "timm.")):
+        return False
+    return any(
+        each.arg in ("pretrained", "weights")
+        and not (isinstance(each.value, ast.Constant) and each.value.value in (None, False))
+        and (isinstance(each.value, ast.Constant) or each.arg == "weights")
+        for each in call.keywords
+    )
+
+
+def _layer_depends(origin: str) -> bool | None:
+    if not origin.startswith("torch.nn."):
+        return None
+    last = origin.rpartition(".")[2]
+    return bool(re.search(r"dropout|BatchNorm|RReLU|Transformer|batch_norm", last, re.I))
+
+
+def _has_dropout(call: ast.Call) -> bool:
+    """`nn.LSTM(…, dropout=0.5)`, `nn.InstanceNorm2d(…, track_running_stats=True)` and the like."""
+    for keyword in call.keywords:
+        if keyword.arg in ("dropout", None, "dropout_p", "track_running_stats"):
+            return not (isinstance(keyword.value, ast.Constant) and not keyword.value.value)
+    return False
