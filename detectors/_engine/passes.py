@@ -30,7 +30,9 @@ EVALUATION_DATA = re.compile(
 )
 """Names of data that is evaluated on."""
 
-DISCRETE = frozenset("argmax multinomial topk item tolist numpy data max round sort categorical equal allclose".split())
+DISCRETE = frozenset(
+    "argmax multinomial topk item tolist numpy data max round sort categorical equal allclose detach".split()
+)
 """Uses of an output through which no gradient flows on purpose."""
 
 

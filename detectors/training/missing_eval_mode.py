@@ -71,7 +71,7 @@ def detect(code: Code) -> Iterator[Problem]:
         where = each.loop or each.forward.subject
         if each.forward.function is not None:
             where = (each.forward.function, each.forward.subject)
-        if where is None or where in told or not each.is_direct or code.framework(each.forward.node):
+        if where is None or where in told or not each.is_direct:
             continue
         reason = _reason(code, each)
         if reason is None or reason.node in told or _is_on_purpose(code, each):
@@ -87,14 +87,22 @@ def _reason(code: Code, each: EvaluationPass) -> _Reason | None:
     if forward.subject is None or _is_seen_to(each):
         return None
     if forward.within(Region.NO_GRAD) or each.is_named:
-        trained = _trained_before(code, each)
+        is_framed = bool(code.framework(forward.node)) and not _switches_itself(each)
+        trained = None if is_framed else _trained_before(code, each)
         if trained is not None:
             name = code.name(forward.target)
             return _Reason(trained.node, f"nothing calls `{name}.eval()` after line {trained.line} trains it")
         beside = _trained_beside(code, each)
         if beside is not None:
             return _beside(code, beside)
+        if is_framed:
+            return None
     return _loaded(code, each)
+
+
+def _switches_itself(each: EvaluationPass) -> bool:
+    """The run calls `train()` on the model: no framework sees to its mode."""
+    return any(covers(event.subject, each.forward.subject) for event in each.flow.of(Act.TRAIN_MODE))
 
 
 def _is_seen_to(each: EvaluationPass) -> bool:
@@ -158,13 +166,9 @@ def _trained_beside(code: Code, each: EvaluationPass) -> Event | None:
     Both are for others to call. The one switches modes itself, so the other is expected to as well.
     """
     root, model = each.flow.root, each.forward.subject
-    if root is None or root.name.startswith("_") or not _is_never_switched(code, each):
+    if root is None or not _is_never_switched(code, each):
         return None
     owner = code.tree.class_of(root)
-    if owner is not None and any(
-        base not in ("builtins.object", "abc.ABC") for base in code.values.classes.bases(owner)
-    ):
-        return None
     for flow in code.flows:
         if flow is each.flow or flow.root is None or code.tree.class_of(flow.root) is not owner:
             continue

@@ -83,7 +83,7 @@ def _has_gradients(code: Code, each: EvaluationPass) -> bool:
         region in (Region.NO_GRAD, Region.SOME_GRAD, Region.GRAD) for region, _ in forward.regions
     ):
         return False
-    if code.framework(forward.node) or _uses_gradients(each) or code.modes.is_frozen(forward.target):
+    if code.framework(forward.node) or _uses_gradients(each) or _is_frozen(code, each):
         return False
     where = each.loop or forward.function
     if where is None or not _ends_here(where, forward.function):
@@ -107,6 +107,12 @@ def _ends_here(where: ast.AST, function: Function | None) -> bool:
     if any(isinstance(node, ast.Attribute) and node.attr in DISCRETE for node in ast.walk(where)):
         return True
     return function is not None and re.search(r"(^|_)(eval|valid|val|test)", function.name, re.I) is not None
+
+
+def _is_frozen(code: Code, each: EvaluationPass) -> bool:
+    """Whether no parameter has a gradient: all are frozen, and no part of the model is trained."""
+    is_trained = any(event.subject == each.forward.subject for event in code.passes.trained(each.flow))
+    return not is_trained and code.modes.is_frozen(each.forward.target)
 
 
 def _uses_gradients(each: EvaluationPass) -> bool:
