@@ -33,8 +33,6 @@ EVALUATION_DATA = re.compile(
 DISCRETE = frozenset(
     "argmax multinomial topk item tolist numpy data max round sort categorical equal allclose detach".split()
 )
-    "argmax multinomial topk item tolist numpy data max round sort categorical equal allclose detach".split()
-)
 """Uses of an output through which no gradient flows on purpose."""
 
 
