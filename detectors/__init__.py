@@ -33,13 +33,14 @@ from detectors._engine.loops import TrainingStep, common_loop
 from detectors._engine.mend import Change
 from detectors._engine.messages import is_built, lazy_form, placeholders
 from detectors._engine.neighbours import Repository, imported_modules, module_paths
-from detectors._engine.passes import DISCRETE, EVALUATION, EvaluationPass, covers
+from detectors._engine.passes import DISCRETE, EVALUATION, EvaluationPass, covers, is_same_model
 from detectors._engine.preprocessing import Fit, Leak, Learns
 from detectors._engine.problems import Problem
 from detectors._engine.provenance import root_of
 from detectors._engine.ranks import speaks_of_distribution, speaks_of_ranks
 from detectors._engine.redaction import redaction_of
 from detectors._engine.retrieval import EVALUATES, RERANKS, STORES, Length, Splitter
+from detectors._engine.saved_modes import SavedMode
 from detectors._engine.schedules import Schedule, Unit
 from detectors._engine.secrets import PREFIXES as SECRET_PREFIXES
 from detectors._engine.secrets import without_keys
@@ -99,6 +100,7 @@ __all__ = [
     "Region",
     "Related",
     "Repository",
+    "SavedMode",
     "Schedule",
     "Skipped",
     "Split",
@@ -119,6 +121,7 @@ __all__ = [
     "introduced",
     "is_bookkeeping",
     "is_built",
+    "is_same_model",
     "kind_made_by",
     "kind_suggested_by",
     "last_name",

@@ -38,6 +38,7 @@ from detectors._engine.problems import EXCERPT, Excerpts, Problem, dedented
 from detectors._engine.provenance import Provenance
 from detectors._engine.ranks import Ranks
 from detectors._engine.retrieval import Retrieval
+from detectors._engine.saved_modes import SavedMode, saved_modes
 from detectors._engine.schedules import Schedules
 from detectors._engine.secrets import Secret, digested, redacted
 from detectors._engine.splits import Splits
@@ -141,6 +142,11 @@ class Code:
         """A model's own methods that generate with gradients on, with the call that runs the model."""
         found = Generations(self.tree, self.names, self.values, self.actions, self.modules)
         return list(found.with_gradients())
+
+    @cached_property
+    def saved_modes(self) -> list[SavedMode]:
+        """The modes of models that functions save, to restore them."""
+        return list(saved_modes(self.tree))
 
     @cached_property
     def modes(self) -> Modes:

@@ -69,6 +69,17 @@ def covers(switch: Subject | None, model: Subject | None) -> bool:
     return False
 
 
+def is_same_model(first: Subject | None, entry: Function, second: Subject | None, other: Function) -> bool:
+    """Whether two entries of a file mean one model: the same attribute of `self`, or their parameters of one name."""
+    match first, second:
+        case (("name", scope, name), ("name", scope_of_other, same)):
+            is_given = name in {each.arg for each in (*entry.args.args, *entry.args.kwonlyargs)}
+            return bool(name == same and scope is entry and scope_of_other is other and is_given)
+        case (("attribute", ("class", _), _), ("attribute", ("class", _), _)):
+            return first == second
+    return False
+
+
 class Passes:
     """Evaluation and training passes of one file."""
 
@@ -205,4 +216,4 @@ _KEEPS_MODE = re.compile(
 )
 
 
-__all__ = ["DISCRETE", "EVALUATION", "FUNCTIONS", "EvaluationPass", "Function", "Passes", "covers"]
+__all__ = ["DISCRETE", "EVALUATION", "FUNCTIONS", "EvaluationPass", "Function", "Passes", "covers", "is_same_model"]

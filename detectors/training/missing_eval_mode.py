@@ -47,10 +47,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from detectors import FUNCTIONS, Act, Change, Code, EvaluationPass, Event, Problem, Region, Tier, covers
+from detectors import Act, Change, Code, EvaluationPass, Event, Problem, Region, Tier, covers, is_same_model
 
 TIER = Tier.BUG
-WORDS = ("torch|.eval()", "backward|.train()|load_state_dict|torch.load|pretrained|weights")
+WORDS = ("torch|.eval()", "backward|.train(|load_state_dict|torch.load|pretrained|weights")
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ def detect(code: Code) -> Iterator[Problem]:
             continue
         told |= {where, reason.node} if reason.is_loading else {where}
         yield _problem(code, each, reason)
+    yield from _saved_for_nothing(code)
 
 
 def _reason(code: Code, each: EvaluationPass) -> _Reason | None:
@@ -95,6 +96,9 @@ def _reason(code: Code, each: EvaluationPass) -> _Reason | None:
         beside = _trained_beside(code, each)
         if beside is not None:
             return _beside(code, beside)
+        back = _switched_back(code, each)
+        if back is not None:
+            return _Reason(back.node, f"line {back.line} switches back from an eval mode that nothing enters")
         if is_framed:
             return None
     return _loaded(code, each)
@@ -175,7 +179,7 @@ def _trained_beside(code: Code, each: EvaluationPass) -> Event | None:
         if any(event.function is root for event in flow.events):
             continue
         for trained in code.passes.trained(flow):
-            if not _is_same_model(trained.subject, flow.root, model, root):
+            if not is_same_model(trained.subject, flow.root, model, root):
                 continue
             for event in flow.of(Act.TRAIN_MODE):
                 if covers(event.subject, trained.subject) and event.function is trained.function:
@@ -201,15 +205,41 @@ def _is_never_switched(code: Code, each: EvaluationPass) -> bool:
     return switching <= running
 
 
-def _is_same_model(trained: object, trainer: ast.AST, evaluated: object, evaluator: ast.AST) -> bool:
-    """Whether two entries mean one model: the same attribute of `self`, or parameters of one name."""
-    match trained, evaluated:
-        case (("name", scope, name), ("name", other, same)):
-            is_given = isinstance(trainer, FUNCTIONS) and name in {each.arg for each in trainer.args.args}
-            return name == same and scope is trainer and other is evaluator and is_given
-        case (("attribute", ("class", _), _), ("attribute", ("class", _), _)):
-            return trained == evaluated
-    return False
+# -- put back, without having been switched ---------------------------------------------------------------------
+
+
+def _switched_back(code: Code, each: EvaluationPass) -> Event | None:
+    """The `train()` after an evaluation in a function that neither trains nor calls `eval()`."""
+    flow, forward = each.flow, each.forward
+    if not forward.within(Region.NO_GRAD) or not _is_never_switched(code, each):
+        return None
+    own = [event for event in flow.events if event.function is forward.function and event.calls == forward.calls]
+    if any(event.act in (Act.BACKWARD, Act.STEP) for event in own):
+        return None
+    return next(
+        (
+            event
+            for event in own
+            if event.act is Act.TRAIN_MODE and event.subject == forward.subject and event.line > forward.line
+        ),
+        None,
+    )
+
+
+def _saved_for_nothing(code: Code) -> Iterator[Problem]:
+    """A mode that is saved before a run and restored after it, with nothing between that changes it."""
+    for saved in code.saved_modes:
+        if not saved.restores or saved.switches or saved.run is None or saved.run.lineno > saved.restores[-1].lineno:
+            continue
+        model = ast.unparse(saved.model)
+        yield code.problem(
+            saved.node,
+            f"`{saved.name}` saves the mode of `{model}` and line {saved.restores[0].lineno} restores it, but nothing "
+            f"between calls `{model}.eval()`: `{saved.function.name}` runs it in train mode.",
+            mend=[code.source.insert_after(saved.node, f"{model}.eval()")],
+            show=[saved.run],
+            related=[(saved.restores[0], "restores what nothing changed")],
+        )
 
 
 # -- loaded, and never switched ----------------------------------------------------------------------------------

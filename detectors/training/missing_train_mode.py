@@ -45,10 +45,25 @@ https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Mod
 import ast
 from collections.abc import Iterator
 
-from detectors import Act, Code, Event, Flow, Loop, Problem, Tier, common_loop, covers
+from detectors import (
+    FUNCTIONS,
+    Act,
+    Change,
+    Code,
+    Event,
+    Flow,
+    Loop,
+    Problem,
+    Region,
+    SavedMode,
+    Tier,
+    common_loop,
+    covers,
+    is_same_model,
+)
 
 TIER = Tier.BUG
-WORDS = ("backward", ".eval()|.train(")
+WORDS = ("backward|.training", ".eval()|.train(")
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -59,6 +74,94 @@ def detect(code: Code) -> Iterator[Problem]:
             if switched is None or code.framework(forward.node) or code.modes.depends(forward.target) is False:
                 continue
             yield _problem(code, flow, forward, switched)
+    yield from _never_restored(code)
+    yield from _left_by_another(code)
+
+
+def _never_restored(code: Code) -> Iterator[Problem]:
+    """A mode that is saved before `eval()`, and that nothing reads after it."""
+    for saved in () if code.is_test else code.saved_modes:
+        switched = next(
+            (each for each in saved.switches if isinstance(each.func, ast.Attribute) and each.func.attr == "eval"), None
+        )
+        if switched is None or saved.is_read or saved.restores or len(saved.switches) > 1:
+            continue
+        model = ast.unparse(saved.model)
+        yield code.problem(
+            code.tree.statement(switched),
+            f"`{saved.name}` saves the mode of `{model}`, but nothing restores it: `{model}` stays in eval mode after "
+            f"`{saved.function.name}`.",
+            mend=_restoring(code, saved, switched),
+            related=[(saved.node, "saves the mode")],
+        )
+
+
+def _restoring(code: Code, saved: SavedMode, switched: ast.Call) -> list[Change]:
+    block = code.tree.block(code.tree.statement(switched))
+    statements = [each for each in block if not isinstance(each, ast.Return)]
+    return [code.source.insert_after(statements[-1], f"{ast.unparse(saved.model)}.train({saved.name})")]
+
+
+def _left_by_another(code: Code) -> Iterator[Problem]:
+    """Functions side by side for others to call: one evaluates and switches to eval mode, none switches back."""
+    told: set[object] = set()
+    for flow in () if code.is_test else code.flows:
+        for forward in code.passes.trained(flow):
+            if flow.root is None or flow.root in told or code.framework(forward.node):
+                continue
+            switched = _switched_beside(code, flow, forward)
+            if switched is None or code.modes.depends(forward.target) is False:
+                continue
+            told.add(flow.root)
+            yield _problem_beside(code, flow, forward, switched)
+
+
+def _switched_beside(code: Code, flow: Flow, forward: Event) -> Event | None:
+    """The `eval()` of an evaluating function that the training one never reverts, of the same model."""
+    root, model = flow.root, forward.subject
+    assert root is not None
+    if any(code.passes.switches(event, model) for event in flow.events) or _is_made_by(code, flow, model):
+        return None
+    found = None
+    for other in code.flows:
+        if other is flow or other.root is None or code.tree.class_of(other.root) is not code.tree.class_of(root):
+            continue
+        if any(event.function is root for event in other.events):
+            return None
+        for event in other.events:
+            if not is_same_model(model, root, event.subject, other.root):
+                continue
+            if event.act in (Act.TRAIN_MODE, Act.SOME_MODE):
+                return None
+            is_evaluation = event.act is Act.EVAL_MODE and any(
+                run.subject == event.subject and run.function is event.function for run in other.of(Act.FORWARD)
+            )
+            found = event if found is None and is_evaluation else found
+    return found
+
+
+def _is_made_by(code: Code, flow: Flow, model: object) -> bool:
+    """Whether the run that trains makes the model itself: it is in train mode then."""
+    match model:
+        case ("attribute", ("class", ast.ClassDef() as owner), str(name)):
+            makers = {each.scope for each in code.values.classes.attribute_bindings(owner, name)}
+            return not all(isinstance(each, FUNCTIONS) and each.name == "__init__" for each in makers)
+    return False
+
+
+def _problem_beside(code: Code, flow: Flow, forward: Event, switched: Event) -> Problem:
+    model, root = code.name(forward.target), flow.root
+    assert root is not None
+    assert switched.function is not None
+    own = code.tree.loops(forward.node)
+    head: ast.stmt = own[-1] if own else code.tree.statement(forward.node)
+    return code.problem(
+        head,
+        f"`{root.name}` trains `{model}` in the mode it was left in: `{switched.function.name}` switches to eval mode, "
+        "and nothing here switches back.",
+        mend=[code.source.insert_before(head, f"{model}.train()")],
+        related=[(switched.node, "switches to eval mode"), (forward.node, "trains")],
+    )
 
 
 def _left_in_eval_mode(code: Code, flow: Flow, forward: Event) -> Event | None:
@@ -92,13 +195,15 @@ def _left_in_eval_mode(code: Code, flow: Flow, forward: Event) -> Event | None:
 
 
 def _evaluates(flow: Flow, switched: Event, forward: Event) -> bool:
-    """Whether the function that calls `eval()` is one of its own and runs the model itself, without training it."""
-    if switched.function is None or switched.calls == forward.calls or switched.is_imported:
-        return False
-    return switched.function is not forward.function and any(
-        event.act is Act.FORWARD and event.function is switched.function and event.subject == forward.subject
-        for event in flow.events
-    )
+    """Whether the model is evaluated after `eval()`: in a function of its own, or here, without gradients."""
+    runs = [
+        event
+        for event in flow.of(Act.FORWARD)
+        if event.function is switched.function and event.subject == forward.subject and event is not forward
+    ]
+    if switched.function is forward.function:
+        return any(run.within(Region.NO_GRAD) and switched.line < run.line < forward.line for run in runs)
+    return switched.calls != forward.calls and bool(runs)
 
 
 def _is_way_back_missing(flow: Flow, forward: Event, switched: Event, own: list[Loop]) -> bool:

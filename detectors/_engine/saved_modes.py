@@ -1,0 +1,78 @@
+"""Saved modes: `training = model.training`, to be restored by `model.train(training)` after a run in another mode."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from detectors._engine.tree import Function, Tree
+
+
+@dataclass(frozen=True, eq=False)
+class SavedMode:
+    """One saved mode: the model, the calls of its function that switch it, and those that restore what was saved."""
+
+    node: ast.Assign
+    model: ast.expr
+    name: str
+    function: Function
+    switches: tuple[ast.Call, ...]
+    restores: tuple[ast.Call, ...]
+    is_read: bool
+    """Whether the saved mode decides anything at all."""
+    run: ast.Call | None
+    """The first call that runs the model, or is given it."""
+
+
+def saved_modes(tree: Tree) -> Iterator[SavedMode]:
+    """Every mode that a function saves in a name."""
+    for node in tree.all(ast.Assign):
+        function, value = tree.function(node), node.value
+        if function is None or len(node.targets) != 1 or not isinstance(node.targets[0], ast.Name):
+            continue
+        if isinstance(value, ast.Attribute) and value.attr == "training":
+            yield _saved(tree, node, value.value, node.targets[0].id, function)
+
+
+def _saved(tree: Tree, node: ast.Assign, model: ast.expr, name: str, function: Function) -> SavedMode:
+    text = ast.unparse(model)
+    calls = [each for each in tree.below(function) if isinstance(each, ast.Call) and each.lineno > node.lineno]
+    calls.sort(key=lambda each: (each.lineno, each.col_offset))
+    modes = [each for each in calls if _switched(each) == text]
+    restores = [each for each in modes if _reads(tree, each, name, function)]
+    runs = (each for each in calls if _runs(each, text))
+    return SavedMode(
+        node,
+        model,
+        name,
+        function,
+        tuple(each for each in modes if each not in restores),
+        tuple(restores),
+        any(_is_read(tree, each) for each in tree.below(function) if isinstance(each, ast.Name) and each.id == name),
+        next(runs, None),
+    )
+
+
+def _switched(call: ast.Call) -> str:
+    """The text of the model whose mode a call sets."""
+    func = call.func
+    return ast.unparse(func.value) if isinstance(func, ast.Attribute) and func.attr in ("train", "eval") else ""
+
+
+def _reads(tree: Tree, call: ast.Call, name: str, function: Function) -> bool:
+    """Whether the saved mode is the call's argument, or decides whether it happens."""
+    tests = [above.test for above in tree.ancestors(call) if isinstance(above, (ast.If, ast.IfExp))]
+    places: list[ast.AST] = [*call.args, *call.keywords, *tests]
+    return any(isinstance(each, ast.Name) and each.id == name for place in places for each in ast.walk(place))
+
+
+def _is_read(tree: Tree, use: ast.Name) -> bool:
+    """A use that matters: `if training: pass` does not."""
+    if not isinstance(use.ctx, ast.Load):
+        return False
+    statement = tree.statement(use)
+    is_empty = isinstance(statement, ast.If) and all(isinstance(each, ast.Pass) for each in statement.body)
+    return not (is_empty and isinstance(statement, ast.If) and not statement.orelse)
+
+
+def _runs(call: ast.Call, text: str) -> bool:
+    return ast.unparse(call.func) == text or any(ast.unparse(each) == text for each in call.args)
