@@ -275,6 +275,7 @@ def _problem(code: Code, each: EvaluationPass, reason: _Reason) -> Problem:
         mend=mend,
         show=[forward.node],
         related=[(forward.node, "runs in train mode"), (reason.node, "the model is in train mode from here")],
+        tier=Tier.RISK if may == "may be" else None,
     )
 
 

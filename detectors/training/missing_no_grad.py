@@ -122,6 +122,7 @@ def _uses_gradients(each: EvaluationPass) -> bool:
     return where is None or any(
         (isinstance(node, ast.Attribute) and node.attr in GRADIENT_WORDS)
         or (isinstance(node, ast.Name) and node.id in GRADIENT_WORDS)
+        or (isinstance(node, ast.keyword) and node.arg in GRADIENT_WORDS)
         for node in ast.walk(where)
     )
 
