@@ -422,7 +422,7 @@ def test_whether_a_model_depends_on_the_mode() -> None:
     )
     use = next(each for each in code.tree.all(ast.Call) if isinstance(each.func, ast.Name) and each.func.id == "use")
 
-    assert [code.passes.depends_on_mode(each) for each in use.args] == [False, True, True, None]
+    assert [code.modes.depends(each) for each in use.args] == [False, True, True, None]
 
 
 # -- mending --------------------------------------------------------------------------------------------------
