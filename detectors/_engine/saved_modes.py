@@ -1,10 +1,13 @@
 """Saved modes: `training = model.training`, to be restored by `model.train(training)` after a run in another mode."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from detectors._engine.tree import Function, Tree
+
+_SEES_TO_MODES = re.compile(r"export|trace|script|onnx|eval|mode|infer|^torch\.|^isinstance$|^hasattr$|^getattr$", re.I)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,4 +78,7 @@ def _is_read(tree: Tree, use: ast.Name) -> bool:
 
 
 def _runs(call: ast.Call, text: str) -> bool:
-    return ast.unparse(call.func) == text or any(ast.unparse(each) == text for each in call.args)
+    """Calls the model, or hands it to something that may; exporters switch modes themselves."""
+    func = ast.unparse(call.func)
+    is_given = any(ast.unparse(each) == text for each in call.args)
+    return func == text or (is_given and not _SEES_TO_MODES.search(func))

@@ -170,14 +170,14 @@ def _trained_beside(code: Code, each: EvaluationPass) -> Event | None:
     Both are for others to call. The one switches modes itself, so the other is expected to as well.
     """
     root, model = each.flow.root, each.forward.subject
-    if root is None or not _is_never_switched(code, each):
-        return None
+    if root is None or each.flow.of(Act.EVAL_MODE) or not _is_never_switched(code, each):
+        return None  # what is switched may hold this model
     owner = code.tree.class_of(root)
     for flow in code.flows:
         if flow is each.flow or flow.root is None or code.tree.class_of(flow.root) is not owner:
             continue
-        if any(event.function is root for event in flow.events):
-            continue
+        if any(event.function is root or event.act is Act.EVAL_MODE for event in flow.events):
+            continue  # it evaluates too, and may end in eval mode
         for trained in code.passes.trained(flow):
             if not is_same_model(trained.subject, flow.root, model, root):
                 continue

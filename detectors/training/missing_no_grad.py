@@ -85,6 +85,8 @@ def _has_gradients(code: Code, each: EvaluationPass) -> bool:
         return False
     if code.framework(forward.node) or _uses_gradients(each) or _is_frozen(code, each):
         return False
+    if _may_be_switched_off(code, forward.node):
+        return False
     where = each.loop or forward.function
     if where is None or not _ends_here(where, forward.function):
         return False
@@ -94,6 +96,17 @@ def _has_gradients(code: Code, each: EvaluationPass) -> bool:
     if code.passes.is_in_eval_mode(each.flow, forward):
         return each.is_named or each.loop is not None or code.passes.is_switched_here(each)
     return each.is_named and each.loop is not None and (owner is None or not _has_outside_base(code, owner))
+
+
+def _may_be_switched_off(code: Code, node: ast.AST) -> bool:
+    """A context manager out of sight, called like one that switches gradients off."""
+    return any(
+        code.origin(item.context_expr.func if isinstance(item.context_expr, ast.Call) else item.context_expr) is None
+        and re.search(r"grad|infer|eval|context|ctx", ast.unparse(item.context_expr), re.I)
+        for above in code.tree.ancestors(node)
+        if isinstance(above, (ast.With, ast.AsyncWith))
+        for item in above.items
+    )
 
 
 def _has_outside_base(code: Code, owner: ast.ClassDef) -> bool:

@@ -74,8 +74,9 @@ def detect(code: Code) -> Iterator[Problem]:
             if switched is None or code.framework(forward.node) or code.modes.depends(forward.target) is False:
                 continue
             yield _problem(code, flow, forward, switched)
-    yield from _never_restored(code)
-    yield from _left_by_another(code)
+    unrestored = list(_never_restored(code))
+    yield from unrestored
+    yield from _left_by_another(code, {each.line for each in unrestored})
 
 
 def _never_restored(code: Code) -> Iterator[Problem]:
@@ -102,7 +103,7 @@ def _restoring(code: Code, saved: SavedMode, switched: ast.Call) -> list[Change]
     return [code.source.insert_after(statements[-1], f"{ast.unparse(saved.model)}.train({saved.name})")]
 
 
-def _left_by_another(code: Code) -> Iterator[Problem]:
+def _left_by_another(code: Code, told_lines: set[int]) -> Iterator[Problem]:
     """Functions side by side for others to call: one evaluates and switches to eval mode, none switches back."""
     told: set[object] = set()
     for flow in () if code.is_test else code.flows:
@@ -110,7 +111,7 @@ def _left_by_another(code: Code) -> Iterator[Problem]:
             if flow.root is None or flow.root in told or code.framework(forward.node):
                 continue
             switched = _switched_beside(code, flow, forward)
-            if switched is None or code.modes.depends(forward.target) is False:
+            if switched is None or switched.line in told_lines or code.modes.depends(forward.target) is False:
                 continue
             told.add(flow.root)
             yield _problem_beside(code, flow, forward, switched)
