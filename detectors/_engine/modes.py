@@ -24,6 +24,15 @@ _MADE_IN_TRAIN_MODE = re.compile(
 _HANDS_OVER = re.compile(
     r"(^|\.)(transformers|diffusers|sentence_transformers|peft|open_clip|clip|ultralytics|whisper|TTS)\."
 )
+_BUILDS = re.compile(
+    r"^(build|create|make|get|define|construct)_\w*|(net|network|model)(_?\w?\d+)?$|^(resnet|vgg|mobile_?net|efficient_?net"
+    r"|dense_?net|shuffle_?net|swin|vit|convnext|unet|deeplab)\w*$",
+    re.I,
+)
+"""Functions of other files that make a model for whoever loads its weights."""
+_HANDS_OVER_LOADED = re.compile(
+    r"load|train|eval|infer|predict|test|restore|teacher|frozen|state|weight|param|optim|data", re.I
+)
 _LOADS = re.compile(r"load_(weights?|checkpoint|ckpt|state|model|params|pretrained|network|parameters)", re.I)
 _KNOWN_BASES = ("torch.nn.", "builtins.object", "abc.ABC", "<local>.")
 
@@ -141,10 +150,10 @@ class Modes:
             return owner is not None and self._values.classes.kind(owner) is Kind.MODEL and not self._sets_mode(owner)
         if _MADE_IN_TRAIN_MODE.match(origin):
             return True
+        if origin.startswith("torch.") or "." not in origin or _HANDS_OVER.search(origin):
+            return False
         last = origin.rpartition(".")[2]
-        return (
-            last[:1].isupper() and "." in origin and not origin.startswith("torch.") and not _HANDS_OVER.search(origin)
-        )
+        return last[:1].isupper() or (bool(_BUILDS.search(last)) and not _HANDS_OVER_LOADED.search(last))
 
     def _sets_mode(self, owner: ast.ClassDef) -> bool:
         """Whether a class of models sees to its own mode, or to that of its parts."""
