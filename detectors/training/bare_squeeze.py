@@ -38,7 +38,9 @@ TIER = Tier.RISK
 WORDS = ("squeeze()", "torch|nonzero")
 _INDICES = ("nonzero", "argwhere")
 _MEASURED = ("builtins.len", "builtins.enumerate", "builtins.zip", "builtins.list", "builtins.set", "builtins.sorted")
-_GUARDS = re.compile(r"\b(numel|dim|ndim|ndimension|item)\b|\.shape\s*==|unsqueeze|atleast_1d|reshape|view")
+_GUARDS = re.compile(
+    r"\b(dim|ndim|ndimension|item)\b|\.numel\(\) (==|!=|>|>=|<=|<) [1-9]|\.shape\s*==|unsqueeze|atleast_1d|reshape|view"
+)
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -47,6 +49,7 @@ def detect(code: Code) -> Iterator[Problem]:
         return
     for squeeze in code.method_calls("squeeze"):
         operand = squeeze.func.value  # type: ignore[attr-defined]
+        operand = code.definitions.of(operand) if isinstance(operand, ast.Name) else operand
         if squeeze.args or squeeze.keywords or not isinstance(operand, ast.Call):
             continue
         if _is_indices(code, operand):
@@ -56,7 +59,7 @@ def detect(code: Code) -> Iterator[Problem]:
             continue
         dimension = _single(code, operand)
         if dimension is not None and _is_in_forward(code, squeeze):
-            yield _of_batch(code, squeeze, operand, dimension)
+            yield _of_batch(code, squeeze, dimension)
 
 
 def _is_indices(code: Code, call: ast.Call) -> bool:
@@ -126,7 +129,7 @@ def _single(code: Code, operand: ast.Call) -> str | None:
 
 def _is_in_forward(code: Code, node: ast.AST) -> bool:
     held = code.modules.around(node)
-    return held is not None and held[1].name in ("forward", "score")
+    return held is not None and (held[1].name == "score" or code.modules.runs_in_forward(*held))
 
 
 def _of_indices(code: Code, squeeze: ast.Call, use: ast.AST) -> Problem:
@@ -141,7 +144,8 @@ def _of_indices(code: Code, squeeze: ast.Call, use: ast.AST) -> Problem:
     )
 
 
-def _of_batch(code: Code, squeeze: ast.Call, operand: ast.Call, dimension: str) -> Problem:
+def _of_batch(code: Code, squeeze: ast.Call, dimension: str) -> Problem:
+    operand = squeeze.func.value  # type: ignore[attr-defined]
     return code.problem(
         squeeze,
         f"A batch of one loses its batch dimension here: `squeeze({dimension})` takes only the one that is meant.",
