@@ -46,7 +46,7 @@ def detect(code: Code) -> Iterator[Problem]:
     for save in (*code.calls("torch.save"), *_savers(code)):
         for given in _given(code, save):
             wrapped = code.ranks.parallel(given.func.value)  # type: ignore[attr-defined]
-            if not wrapped or _loads_back(code, given.func.value):  # type: ignore[attr-defined]
+            if not wrapped or _loads_back(code, given.func.value) or _is_unwrapped(code, given.func.value):  # type: ignore[attr-defined]
                 continue
             yield _problem(code, save, given, is_always=len(wrapped) == len(code.values.of(given.func.value)))  # type: ignore[attr-defined]
             break
@@ -70,6 +70,14 @@ def _given(code: Code, save: ast.Call) -> Iterator[ast.Call]:
         for call in (each for each in ast.walk(node) if isinstance(each, ast.Call) and each in code.tree.parents):
             if isinstance(call.func, ast.Attribute) and call.func.attr == "state_dict":
                 yield call
+
+
+def _is_unwrapped(code: Code, model: ast.expr) -> bool:
+    """Whether the name was given the bare model where there is a wrapper: `model.module if parallel else model`."""
+    if not isinstance(model, ast.Name):
+        return False
+    values = [each.value for each in code.names.reaching(model) if each.value is not None]
+    return any(isinstance(part, ast.Attribute) and part.attr == "module" for each in values for part in ast.walk(each))
 
 
 def _loads_back(code: Code, model: ast.expr) -> bool:
