@@ -6,7 +6,6 @@ A detector is a file in one of the family folders; it imports what it needs from
 from detectors._engine.accumulation import Interval, speaks_of_accumulation
 from detectors._engine.activations import Activation, Applied, Loss
 from detectors._engine.analysis import analyse
-from detectors._engine.axes import takes_a_step
 from detectors._engine.bindings import Binding, Bound
 from detectors._engine.catalogue import Detector, Page, all_detectors
 from detectors._engine.code import Code
@@ -135,6 +134,5 @@ __all__ = [
     "speaks_of_accumulation",
     "speaks_of_distribution",
     "speaks_of_ranks",
-    "takes_a_step",
     "without_keys",
 ]

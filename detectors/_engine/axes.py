@@ -8,7 +8,7 @@ permutes dimensions or multiplies matrices ends the search: there, dimension 0 m
 import ast
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from detectors._engine.activations import Activations
@@ -39,11 +39,12 @@ _PER_EXAMPLE = frozenset(
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Why dimension 0 counts examples; `certain` where the tensor has another dimension beside it for sure, `single`
-    where there is one example in it."""
+    where there is one example in it, `step` where it is one step of sequences."""
 
     why: str
     certain: bool = True
     single: bool = False
+    step: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Axes:
                 return None
             reason = self._reason(place, telling)
             if reason is not None:
-                reasons.append(reason if place.certain else Rows(reason.why, False, reason.single))
+                reasons.append(reason if place.certain else replace(reason, certain=False))
         return max(reasons, key=lambda each: (each.single, each.certain), default=None)
 
     def mixed(self, operand: ast.expr) -> bool:
@@ -193,7 +194,7 @@ class Axes:
                 return self._of_call(call, telling)
             case ast.Subscript() as node if takes_a_step(node):
                 flat = len(node.slice.elts) < 3 and "logits" not in ast.unparse(node.value)  # type: ignore[attr-defined]
-                return Rows(f"line {node.lineno} takes one step of each sequence", not flat)
+                return Rows(f"line {node.lineno} takes one step of each sequence", not flat, step=True)
             case ast.Name() as name:
                 if self.is_batch(name):
                     return Rows(f"`{name.id}` is a batch of the loader")
@@ -220,8 +221,8 @@ class Axes:
         single = self.one_row(call)
         if single is not None:
             return Rows(single, single=True)
-        batches = (each for each in call.args[:1] if isinstance(each, ast.Name))
-        if any(isinstance(each, ast.Name) and self._is_of_batch(each) for each in batches):
+        given = call.args[:1] or [each.value for each in call.keywords if each.arg is None]
+        if any(isinstance(each, ast.Name) and self._is_of_batch(each) for each in given):
             return Rows(f"line {call.lineno} gives the model the batches of a loader")
         return None
 
@@ -322,17 +323,14 @@ class Axes:
         """Whether the name is bound by iterating a loader of known make."""
         for binding in self._names.reaching(name):
             loop = binding.node
-            if not isinstance(loop, (ast.For, ast.AsyncFor)) or not isinstance(loop.target, ast.Tuple):
+            if not isinstance(loop, (ast.For, ast.AsyncFor)):
                 continue
-            iterable = loop.iter
-            wrapped = isinstance(iterable, ast.Call) and ast.unparse(iterable.func) in (
-                "enumerate",
-                "tqdm",
-                "tqdm.tqdm",
-            )
-            if wrapped and isinstance(iterable, ast.Call) and iterable.args:
-                iterable = iterable.args[0]
-            if self._values.kind(iterable) is Kind.LOADER:
+            iterable: ast.expr = loop.iter
+            wrapped = False
+            while isinstance(iterable, ast.Call) and iterable.args and ast.unparse(iterable.func) in _AROUND:
+                iterable, wrapped = iterable.args[0], wrapped or ast.unparse(iterable.func) == "enumerate"
+            whole = isinstance(self._tree.parents.get(name), ast.keyword) and binding.index in ((), (1,) * wrapped)
+            if self._values.kind(iterable) is Kind.LOADER and (isinstance(loop.target, ast.Tuple) or whole):
                 return True
         return False
 
@@ -346,6 +344,7 @@ class Axes:
         return name in _MIXING or (isinstance(node, ast.Attribute) and node.attr in ("T", "mT"))
 
 
+_AROUND = ("enumerate", "tqdm", "tqdm.tqdm")
 _MIXING = frozenset(
     [
         *("matmul", "mm", "bmm", "einsum", "cosine_similarity", "cdist", "t", "transpose", "permute", "movedim"),
@@ -359,6 +358,8 @@ def takes_a_step(node: ast.Subscript) -> bool:
     match node.slice:
         case ast.Tuple(elts=[ast.Slice(lower=None, upper=None), ast.UnaryOp() | ast.Constant(value=int()), *rest]):
             return all(isinstance(each, ast.Slice) for each in rest)
+        case ast.Tuple(elts=[ast.Slice(lower=None, upper=None), ast.Name(), ast.Slice(lower=None, upper=None)]):
+            return True
     return False
 
 

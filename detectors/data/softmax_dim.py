@@ -37,14 +37,15 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Change, Code, Kind, Loss, Problem, Tier, last_name, root_of, takes_a_step
+from detectors import Change, Code, Kind, Loss, Problem, Tier, last_name, root_of
 
 TIER = Tier.RISK
 WORDS = ("oftmax|oftmin|argmax|max(",)
 _FUNCTIONS = ("torch.nn.functional.softmax", "torch.nn.functional.log_softmax", "torch.nn.functional.softmin")
 _MODULES = ("torch.nn.Softmax", "torch.nn.LogSoftmax", "torch.nn.Softmin")
-_LABELS = re.compile(r"(^|_)(labels?|targets?|y|ys|y_true)(_batch|_\w)?$", re.I)
-_MEASURES = re.compile(r"(^|_)(eval\w*|acc|accuracy|measure\w*|metrics?)(_|$)", re.I)
+_LABELS = re.compile(r"(^|_)(labels?|targets?|targ|truth|y|ys|y_true)(_batch|_\w)?$", re.I)
+_TRUTH = frozenset(["y_true", "references", "ground_truth"])
+_WANTS_CLASSES = re.compile(r"(^|_)(eval\w*|acc|accuracy|measure\w*|metrics?|decode)(_|$)", re.I)
 _OVER_CLASSES = ("cross_entropy", "nll_loss")
 
 
@@ -248,7 +249,7 @@ def _why_wrong(code: Code, call: ast.Call, operand: ast.expr) -> str | None:
     argmax = last_name(call.func) == "argmax"
     if rows is not None and rows.single and argmax:
         return f"holds one row ({rows.why})"
-    if rows is not None and rows.certain and argmax and _steps(operand):
+    if rows is not None and rows.certain and argmax and rows.step:
         return f"holds the scores of each sequence ({rows.why})"
     if _is_measured(code, call):
         return "holds scores for each row, and the metric wants a class for each row"
@@ -270,10 +271,6 @@ def _is_item(operand: ast.expr) -> bool:
     return False
 
 
-def _steps(operand: ast.expr) -> bool:
-    return isinstance(operand, ast.Subscript) and takes_a_step(operand)
-
-
 def _picks_per_row(code: Code, call: ast.Call) -> bool:
     """`values[range(len(values)), scores.argmax(0)]`: one index for each row is wanted."""
     match code.tree.parents.get(call):
@@ -285,13 +282,37 @@ def _picks_per_row(code: Code, call: ast.Call) -> bool:
 
 
 def _is_measured(code: Code, call: ast.Call) -> bool:
-    """Whether the result is given to a metric of scikit-learn as it is."""
+    """Whether the result goes to a metric beside the truth: one of scikit-learn, or under names such as `y_true`."""
     above: ast.AST | None = code.tree.parents.get(call)
     while isinstance(above, ast.Attribute) or (isinstance(above, ast.Call) and isinstance(above.func, ast.Attribute)):
-        if isinstance(above, ast.Call) and (code.origin(above) or "").startswith("sklearn.metrics."):
+        if isinstance(above, ast.Call) and _is_metric(code, above):
             return True
         above = code.tree.parents.get(above)
-    return isinstance(above, ast.Call) and (code.origin(above) or "").startswith("sklearn.metrics.")
+    if isinstance(above, ast.Dict):
+        keys = {each.value for each in above.keys if isinstance(each, ast.Constant)}
+        return bool(keys & _TRUTH)
+    if isinstance(above, ast.Call):
+        return _is_metric(code, above)
+    names = _assigned(code, call)
+    metrics = (each for each in code.tree.all(ast.Call) if names and _is_metric(code, each))
+    return any(
+        isinstance(each, ast.Name) and each.id in names
+        for metric in metrics
+        if code.tree.function(metric) is code.tree.function(call)
+        for each in (*metric.args, *(keyword.value for keyword in metric.keywords))
+    )
+
+
+def _is_metric(code: Code, call: ast.Call) -> bool:
+    origin = code.origin(call) or ""
+    return origin.startswith("sklearn.metrics.") or bool({each.arg for each in call.keywords} & _TRUTH)
+
+
+def _assigned(code: Code, call: ast.Call) -> set[str]:
+    """The names that the result gets."""
+    statement = code.tree.statement(call)
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    return {each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)}
 
 
 def _is_counted(code: Code, call: ast.Call) -> bool:
@@ -306,11 +327,18 @@ def _is_counted(code: Code, call: ast.Call) -> bool:
         mine = [each for each in sides if code.tree.inside(call, each) or last_name(root_of(each)) in names]
         labels = [each for each in sides if each not in mine and _LABELS.search(last_name(root_of(each)))]
         above = code.tree.parents.get(equality)
+        if isinstance(above, ast.Assign) and len(above.targets) == 1:
+            kept = [each for each in code.tree.all(ast.Attribute) if _is_same_name(each.value, above.targets[0])]
+            above = next((each for each in kept if code.tree.function(each) is function), None)
         how = above.attr if isinstance(above, ast.Attribute) else ""
         how = last_name(above.func) if isinstance(above, ast.Call) else how
         if mine and labels and how in ("sum", "mean", "float"):
             return True
     return False
+
+
+def _is_same_name(first: ast.expr, second: ast.expr) -> bool:
+    return isinstance(first, ast.Name) and isinstance(second, ast.Name) and first.id == second.id
 
 
 def _sides(node: ast.Compare | ast.Call) -> list[ast.expr]:
@@ -345,16 +373,13 @@ def _is_compared(code: Code, call: ast.Call) -> bool:
         above = code.tree.parents.get(above)
     if isinstance(above, ast.Compare):
         return True
-    statement = code.tree.statement(call)
-    if not isinstance(statement, ast.Assign):
-        return False
-    names = {each.id for target in statement.targets for each in ast.walk(target) if isinstance(each, ast.Name)}
+    names = _assigned(code, call)
     function = code.tree.function(call)
     for node in code.tree.all(ast.Compare, ast.Call):
         if code.tree.function(node) is not function:
             continue
         sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
-        if isinstance(node, ast.Call) and _MEASURES.search(last_name(node.func)):
+        if isinstance(node, ast.Call) and _WANTS_CLASSES.search(last_name(node.func)):
             sides = [each for each in node.args if isinstance(each, ast.Name)]
         if isinstance(node, ast.Call) and (code.origin(node) or ast.unparse(node.func)).endswith(
             ("eq", "accuracy_score")
