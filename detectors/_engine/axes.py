@@ -326,10 +326,9 @@ class Axes:
             if not isinstance(loop, (ast.For, ast.AsyncFor)):
                 continue
             iterable: ast.expr = loop.iter
-            wrapped = False
             while isinstance(iterable, ast.Call) and iterable.args and ast.unparse(iterable.func) in _AROUND:
-                iterable, wrapped = iterable.args[0], wrapped or ast.unparse(iterable.func) == "enumerate"
-            whole = isinstance(self._tree.parents.get(name), ast.keyword) and binding.index in ((), (1,) * wrapped)
+                iterable = iterable.args[0]
+            whole = isinstance(self._tree.parents.get(name), ast.keyword)  # `model(**batch)`
             if self._values.kind(iterable) is Kind.LOADER and (isinstance(loop.target, ast.Tuple) or whole):
                 return True
         return False

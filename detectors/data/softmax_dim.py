@@ -325,7 +325,10 @@ def _is_counted(code: Code, call: ast.Call) -> bool:
             continue
         sides = _sides(equality)
         mine = [each for each in sides if code.tree.inside(call, each) or last_name(root_of(each)) in names]
-        labels = [each for each in sides if each not in mine and _LABELS.search(last_name(root_of(each)))]
+        others = [each for each in sides if each not in mine]
+        labels = [
+            each for each in others if _LABELS.search(last_name(each)) or _LABELS.search(last_name(root_of(each)))
+        ]
         above = code.tree.parents.get(equality)
         if isinstance(above, ast.Assign) and len(above.targets) == 1:
             kept = [each for each in code.tree.all(ast.Attribute) if _is_same_name(each.value, above.targets[0])]
