@@ -35,8 +35,9 @@ https://scikit-learn.org/stable/common_pitfalls.html#controlling-randomness
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
-from detectors import Code, Function, Kind, Problem, Tier, TrainingStep, last_name
+from detectors import FUNCTIONS, Code, Function, Kind, Problem, Tier, TrainingStep, last_name
 
 TIER = Tier.RISK
 WORDS = ("backward|.fit(|train_test_split|random_split|Fold|Shuffle|seed", "train|_split|Fold|backward|rand")
@@ -73,8 +74,17 @@ def _split(code: Code) -> Iterator[Problem]:
         return
     seeded = _seeds_globally(code)
     for call in calls:
+        other = _seeded_beside(code, call)
+        if other is not None:
+            yield code.problem(
+                call,
+                f"`{code.name(other.func)}` at line {other.lineno} is seeded, but `{code.name(call.func)}` draws from "
+                f"{_GENERATORS[_library(code, call)]} and splits differently on every run.",
+                mend=[code.source.set_keyword(call, _keyword(code, call), _value(code, call))],
+                related=[(other, "what is seeded beside it")],
+            )
         seed = _seed_at_hand(code, call)
-        if seed is None or (seeded and not _is_unread_parameter(code, call, seed)):
+        if seed is None or (_seeds_its_library(code, call) and not _is_unread_parameter(code, call, seed)):
             continue
         others = [each for each in calls if each is not call]
         more = f" (so does line {others[0].lineno})" if len(others) == 1 else ""
@@ -97,6 +107,47 @@ def _split(code: Code) -> Iterator[Problem]:
             "runs are of different rows.",
             mend=[code.source.set_keyword(call, _keyword(code, call), _value(code, call))],
         )
+
+
+_GENERATORS = {"torch": "torch's own generator", "numpy": "NumPy's"}
+_ONLY = {"torch": r"^(numpy|random|jax|tensorflow)\.", "numpy": r"^(torch|random|jax|tensorflow)\."}
+
+
+def _library(code: Code, call: ast.Call) -> str:
+    """Whose random numbers a split draws."""
+    return "torch" if (code.origin(call) or "").startswith("torch.") else "numpy"
+
+
+def _seeded_beside(code: Code, call: ast.Call) -> ast.Call | None:
+    """Something in the same function that is seeded for certain, where nothing seeds what the split draws from."""
+    function = code.tree.function(call)
+    if _seeds_its_library(code, call):
+        return None
+    for other in code.tree.all(ast.Call):
+        if other is call or code.tree.function(other) is not function:
+            continue
+        given = (each.value for each in other.keywords if each.arg in ("random_state", "seed"))
+        if any(isinstance(each, ast.Constant) and isinstance(each.value, int) for each in given):
+            return other
+        if other in _seeding(code):
+            return other
+    return None
+
+
+def _seeds_its_library(code: Code, call: ast.Call) -> bool:
+    """Whether something in the file may seed the numbers that the split draws process-wide."""
+    foreign = re.compile(_ONLY[_library(code, call)])
+    return any(not foreign.match(code.origin(each) or "") for each in _seeding(code))
+
+
+def _seeding(code: Code) -> list[ast.Call]:
+    """Every call that sets a process-wide seed, by its name."""
+    return [each for each in code.tree.all(ast.Call) if _sets_seed(each)]
+
+
+def _sets_seed(call: ast.Call) -> bool:
+    last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    return re.search(r"seed|determinis|reproduc", last, re.I) is not None and not re.search(r"^(get_|_get|spawn)", last)
 
 
 def _keyword(code: Code, call: ast.Call) -> str:
@@ -241,13 +292,18 @@ def _unread_option(code: Code) -> Iterator[Problem]:
             continue
         if _is_read(code, names) or _options_leave(code):
             return
-        draw = next((each for each in code.tree.all(ast.Call) if _draws(code, each)), None)
+        calls = list(code.tree.all(ast.Call))
+        draw = next((each for each in calls if _draws(code, each)), None)
+        draw = draw or next((each for each in calls if _makes_model(code, each) and _is_trained(code, each)), None)
         if draw is not None:
+            parsing = [each for each in calls if last_name(each.func) == "parse_args"]
+            own = (each for each in parsing if isinstance(code.values.calls.callee(each), FUNCTIONS))
+            parsed = next(own, parsing[0] if parsing else call)
             yield code.problem(
-                call,
+                parsed,
                 f"`{names[0]}` is offered and nothing reads it: `{code.name(draw.func)}` at line {draw.lineno} draws "
                 "differently on every run.",
-                related=[(draw, "what the seed is for")],
+                related=[(call, "the option"), (draw, "what the seed is for")],
             )
 
 
@@ -270,9 +326,16 @@ def _options_leave(code: Code) -> bool:
     }
     for name in code.tree.all(ast.Name):
         above = code.tree.parents.get(name)
-        if name.id not in parsed or not isinstance(name.ctx, ast.Load) or isinstance(above, ast.Attribute):
+        if (
+            name.id not in parsed
+            or not isinstance(name.ctx, ast.Load)
+            or isinstance(above, (ast.Attribute, ast.Return))
+        ):
             continue
-        harmless = isinstance(above, ast.Call) and ast.unparse(above.func) in ("print", "vars", "str")
+        harmless = isinstance(above, ast.Call) and (
+            ast.unparse(above.func) in ("print", "vars", "str")
+            or isinstance(code.values.calls.callee(above), FUNCTIONS)
+        )
         if not harmless:
             return True
     return not parsed
@@ -310,26 +373,47 @@ def _run(code: Code) -> Iterator[Problem]:
                     start,
                     f"`{code.name(call.func)}` draws its weights {at} and training follows, but nothing in this script "
                     "sets a seed: no run can be repeated or fairly compared.",
-                    good=f"torch.manual_seed(0)\n{code.source.of(code.tree.statement(call))}"
-                    if _is_short(code, call)
-                    else "",
+                    good=_seeded(code, start),
                     related=[(training.step.node, "the training step")],
                 )
                 return
 
 
 def _start(code: Code, call: ast.Call, training: TrainingStep) -> ast.AST:
-    """Where the run begins: the statement under `if __name__ == "__main__"` that leads to the model or to the step,
-    where that block sets the run up before; else what makes the model."""
+    """Where the run begins, and a seed belongs: after the options are read, else where the function that makes the
+    model begins, or the script; what makes the model where that stands in the script's last block itself."""
     for block in code.tree.module.body:
-        if isinstance(block, ast.If) and "__name__" in ast.unparse(block.test) and len(block.body) > 2:
+        if isinstance(block, ast.If) and "__name__" in ast.unparse(block.test):
             if code.tree.inside(call, block):
                 return call
             root = training.flow.root
             handed = [each for each in code.tree.all(ast.Name) if root is not None and each.id == root.name]
             led = (training.step.node, *training.step.calls, *handed)
-            return next((each for each in block.body if any(code.tree.inside(one, each) for one in led)), call)
-    return call
+            leading = next((each for each in block.body if any(code.tree.inside(one, each) for one in led)), None)
+            spawned = leading is not None and not any(_is_called(each, leading) for each in led)
+            if leading is not None and len(block.body) > 2 and (spawned or _after_options(block.body) is not None):
+                return leading
+    function = code.tree.function(call)
+    body = function.body if isinstance(function, ast.FunctionDef) else code.tree.module.body
+    return _after_options(body) or next((each for each in body if not isinstance(each, _BEFORE_RUN)), call)
+
+
+_BEFORE_RUN = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Expr, ast.Try, ast.Global)
+
+
+def _is_called(node: ast.AST, statement: ast.stmt) -> bool:
+    """Whether the statement itself calls what the name says, and does not hand it on."""
+    calls = (each for each in ast.walk(statement) if isinstance(each, ast.Call))
+    return any(each is node or each.func is node for each in calls)
+
+
+def _after_options(body: list[ast.stmt]) -> ast.stmt | None:
+    """The statement after the one of the block that parses the command line."""
+    for before, after in pairwise(body):
+        parses = isinstance(before, ast.Assign) and isinstance(before.value, ast.Call)
+        if parses and "parse" in last_name(before.value.func):  # type: ignore[attr-defined]
+            return after
+    return None
 
 
 def _is_trained(code: Code, call: ast.Call) -> bool:
@@ -349,9 +433,10 @@ def _draws_weights(code: Code, call: ast.Call) -> bool:
     return not isinstance(owner, ast.ClassDef) or code.modules.is_module_class(owner)
 
 
-def _is_short(code: Code, call: ast.Call) -> bool:
-    statement = code.tree.statement(call)
-    return isinstance(statement, ast.Assign) and statement.lineno == statement.end_lineno
+def _seeded(code: Code, start: ast.AST) -> str:
+    statement = code.tree.statement(start)
+    short = isinstance(statement, (ast.Assign, ast.Expr)) and statement.lineno == statement.end_lineno
+    return f"torch.manual_seed(0)\n{code.source.of(statement)}" if short else ""
 
 
 def _is_script(code: Code) -> bool:
@@ -390,11 +475,7 @@ def _fits_and_scores(code: Code) -> bool:
 
 def _seeds_globally(code: Code) -> bool:
     """Whether something in the file sets a process-wide seed."""
-    for call in code.tree.all(ast.Call):
-        last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        if re.search(r"seed|determinis|reproduc", last, re.I) and not re.search(r"^(get_|_get|spawn)", last):
-            return True
-    return False
+    return any(_sets_seed(each) for each in code.tree.all(ast.Call))
 
 
 def _speaks_of_seeds(code: Code) -> bool:
