@@ -15,6 +15,7 @@ from detectors._engine.activations import Activations
 from detectors._engine.bindings import Binding, Bound
 from detectors._engine.libraries import Kind
 from detectors._engine.names import Names
+from detectors._engine.reshapes import elements, is_every_row, is_one_row, keeps_rows, takes_a_step
 from detectors._engine.tree import FUNCTIONS, Tree
 from detectors._engine.values import Values
 
@@ -149,7 +150,7 @@ class Axes:
         if name in _ELEMENTWISE and operand is not None:
             if name in _LOOSE and self.dimension(call) in (None, 0):
                 return
-            if name in ("view", "reshape", "flatten") and not _keeps_rows(call, name):
+            if name in ("view", "reshape", "flatten") and not keeps_rows(call, name):
                 return
             yield _Place(operand, place.calls, place.certain and name not in _LOOSE)
             return
@@ -206,13 +207,14 @@ class Axes:
         if name in _NORMALISES & telling and self.dimension(call) == 1:
             return Rows(f"line {call.lineno} normalises it over the classes in dimension 1")
         if name in ("view", "reshape", "flatten"):
-            return Rows(f"line {call.lineno} keeps the batch in front") if _keeps_rows(call, name) else None
+            return Rows(f"line {call.lineno} keeps the batch in front") if keeps_rows(call, name) else None
         if name in ("cat", "concat", "concatenate") and self.dimension(call) in (None, 0):
             return self._of_concatenation(call)
         layers = [each.origin or "" for each in self._values.of(call.func)]
         if any(each.startswith("torch.nn.BatchNorm") for each in layers):
             return Rows(f"line {call.lineno} keeps the batch in front")
-        if self._values.kind(call.func) is Kind.MODEL or any(each.startswith("<local>") for each in layers):
+        model = call.func.value if isinstance(call.func, ast.Attribute) and call.func.attr == "forward" else call.func
+        if self._values.kind(model) is Kind.MODEL or any(each.startswith("<local>") for each in layers):
             return self._of_run(call)
         return None
 
@@ -240,7 +242,7 @@ class Axes:
 
     def one_row(self, run: ast.Call) -> str | None:
         """Where a model is given one example, what says so."""
-        if any(_is_one_row(self._written(each)) for argument in run.args for each in _elements(argument)):
+        if any(is_one_row(self._written(each)) for argument in run.args for each in elements(argument)):
             return f"line {run.lineno} gives the model a batch of one"
         return None
 
@@ -297,7 +299,7 @@ class Axes:
             if name in telling and self.dimension(above) == 1:
                 return f"line {above.lineno} takes `{name}` of it over dimension 1"
         match above:
-            case ast.Subscript(slice=ast.Tuple(elts=[rows, _]), value=value) if value is use and _is_every_row(rows):
+            case ast.Subscript(slice=ast.Tuple(elts=[rows, _]), value=value) if value is use and is_every_row(rows):
                 return f"line {above.lineno} takes one entry of each row"
         return None
 
@@ -350,55 +352,3 @@ _MIXING = frozenset(
         *("rearrange", "select", "stack", "swapaxes", "unbind", "chunk", "split", "outer"),
     ]
 )
-
-
-def takes_a_step(node: ast.Subscript) -> bool:
-    """`logits[:, -1, :]`: of every sequence in the batch, the last step."""
-    match node.slice:
-        case ast.Tuple(elts=[ast.Slice(lower=None, upper=None), ast.UnaryOp() | ast.Constant(value=int()), *rest]):
-            return all(isinstance(each, ast.Slice) for each in rest)
-        case ast.Tuple(elts=[ast.Slice(lower=None, upper=None), ast.Name(), ast.Slice(lower=None, upper=None)]):
-            return True
-    return False
-
-
-def _keeps_rows(call: ast.Call, name: str) -> bool:
-    """Whether a reshaping leaves the batch in front and at least one dimension behind it."""
-    method = isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) != "torch"
-    if name == "flatten":
-        given = [*call.args[0 if method else 1 :], *(each.value for each in call.keywords if each.arg == "start_dim")]
-        return bool(given) and isinstance(given[0], ast.Constant) and given[0].value == 1
-    if len(call.args) != 2 or not method:
-        return False
-    first, second = (ast.unparse(each) for each in call.args)
-    return (first == "-1" and second != "1") or (first.endswith((".size(0)", ".shape[0]")) and second == "-1")
-
-
-def _is_one_row(node: ast.expr) -> bool:
-    """`x.unsqueeze(0)`, `x.reshape(1, -1)`, `x[None]`: one example."""
-    match node:
-        case ast.Call(func=ast.Attribute(attr="unsqueeze"), args=[ast.Constant(value=0)]):
-            return True
-        case ast.Call(func=ast.Attribute(attr="view" | "reshape"), args=[ast.Constant(value=1), _, *_]):
-            return True
-        case ast.Call(
-            func=ast.Attribute(attr="view" | "reshape"), args=[ast.Tuple(elts=[ast.Constant(value=1), _, *_])]
-        ):
-            return True
-        case ast.Call(func=ast.Attribute(attr="to" | "float" | "cuda" | "long", value=inner)):
-            return _is_one_row(inner)
-        case ast.Subscript(slice=ast.Constant(value=None)):
-            return True
-        case ast.Subscript(slice=ast.Tuple(elts=[ast.Constant(value=None), *_])):
-            return True
-    return False
-
-
-def _elements(node: ast.expr) -> list[ast.expr]:
-    return node.elts if isinstance(node, (ast.List, ast.Tuple)) else [node]
-
-
-def _is_every_row(node: ast.expr) -> bool:
-    """`range(len(x))` or `torch.arange(n)`: an index that goes through the rows."""
-    last = node.func if isinstance(node, ast.Call) else None
-    return isinstance(last, (ast.Name, ast.Attribute)) and ast.unparse(last).rpartition(".")[2] in ("range", "arange")

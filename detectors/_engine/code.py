@@ -8,6 +8,7 @@ from detectors._engine.accumulation import Intervals
 from detectors._engine.activations import Activations
 from detectors._engine.axes import Axes
 from detectors._engine.build import flows_of
+from detectors._engine.choices import Choices
 from detectors._engine.columns import Columns
 from detectors._engine.definitions import Definitions
 from detectors._engine.devices import uses_gpu
@@ -201,6 +202,11 @@ class Code:
     def axes(self) -> Axes:
         """Whether dimension 0 of a tensor counts examples."""
         return Axes(self.tree, self.names, self.values, self.activations)
+
+    @cached_property
+    def choices(self) -> Choices:
+        """What the results of argmaxes are used for."""
+        return Choices(self.tree, self.names, self.axes)
 
     @cached_property
     def loaders(self) -> Loaders:

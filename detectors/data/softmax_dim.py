@@ -37,15 +37,14 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Change, Code, Kind, Loss, Problem, Tier, last_name, root_of
+from detectors import Change, Code, Kind, Loss, Problem, Tier, last_name
 
 TIER = Tier.RISK
 WORDS = ("oftmax|oftmin|argmax|max(",)
 _FUNCTIONS = ("torch.nn.functional.softmax", "torch.nn.functional.log_softmax", "torch.nn.functional.softmin")
 _MODULES = ("torch.nn.Softmax", "torch.nn.LogSoftmax", "torch.nn.Softmin")
-_LABELS = re.compile(r"(^|_)(labels?|targets?|targ|truth|y|ys|y_true)(_batch|_\w)?$", re.I)
-_TRUTH = frozenset(["y_true", "references", "ground_truth"])
-_WANTS_CLASSES = re.compile(r"(^|_)(eval\w*|acc|accuracy|measure\w*|metrics?|decode)(_|$)", re.I)
+_CLASSES = re.compile(r"(^|[ _])(pred\w*|labels?|class(es)?|y_hats?)( |_|$)", re.I)
+_TAKES = ("max", "argmax", "gather", "topk")
 _OVER_CLASSES = ("cross_entropy", "nll_loss")
 
 
@@ -127,7 +126,7 @@ def _runs_on_batches(code: Code, made: ast.Call) -> str | None:
         rows = code.axes.rows(run.args[0], doing="softmax")
         if rows is not None and rows.certain:
             return rows.why
-        why = _judged(code, run) or _model_runs_on_batches(code, run)
+        why = _judged(code, run) or _is_attention(code, run, run.args[0]) or _model_runs_on_batches(code, run)
         if why is not None:
             return why
     return None
@@ -144,14 +143,15 @@ def _over_classes(code: Code, call: ast.Call) -> Change | None:
 def _sibling(
     code: Code, call: ast.Call, operand: ast.expr, softmaxes: list[tuple[ast.Call, ast.expr, object]]
 ) -> str | None:
-    """Another softmax in the same statement, of the same model's output, over the classes."""
-    statement = code.tree.statement(call)
-    made = _model_of(code, operand)
-    if made is None:
-        return None
+    """Another softmax over the classes in the same statement: of the same model's output, or one that is compared."""
+    made, above = _model_of(code, operand), code.tree.parents.get(call)
     for other, its_operand, dim in softmaxes:
-        beside = other is not call and code.tree.statement(other) is statement
-        if beside and dim in (1, -1) and _model_of(code, its_operand) == made:
+        if other is call or dim not in (1, -1):
+            continue
+        if isinstance(above, ast.Call) and code.tree.parents.get(other) is above:
+            return f"`{code.name(other)}`, which it is compared with, has its classes in dimension {dim}"
+        beside = code.tree.statement(other) is code.tree.statement(call)
+        if made is not None and beside and _model_of(code, its_operand) == made:
             return f"`{code.name(other)}` takes the classes of the same model's output from dimension {dim}"
     return None
 
@@ -165,11 +165,15 @@ def _judged(code: Code, call: ast.Call) -> str | None:
 
 
 def _takes_a_class(code: Code, call: ast.Call) -> str | None:
-    """`softmax(logits, dim=0)[:, 1]`: a class is taken from dimension 1."""
+    """`softmax(logits, dim=0)[:, 1]` or `.max(1)`: classes are taken from dimension 1."""
     above = code.tree.parents.get(call)
     match above:
         case ast.Subscript(slice=ast.Tuple(elts=[ast.Slice(lower=None, upper=None), ast.Constant(value=int() as one)])):
             return f"class {one} is taken from dimension 1"
+    above = code.tree.parents.get(above) if isinstance(above, ast.Attribute) else above
+    takes = isinstance(above, ast.Call) and code.activations.function_origin(above) in _TAKES
+    if isinstance(above, ast.Call) and takes and code.axes.dimension(above) == 1 and not code.axes.mixed(call):
+        return f"`{last_name(above.func)}` takes from it along dimension 1"
     return None
 
 
@@ -251,16 +255,24 @@ def _why_wrong(code: Code, call: ast.Call, operand: ast.expr) -> str | None:
         return f"holds one row ({rows.why})"
     if rows is not None and rows.certain and argmax and rows.step:
         return f"holds the scores of each sequence ({rows.why})"
-    if _is_measured(code, call):
+    if code.choices.is_measured(call):
         return "holds scores for each row, and the metric wants a class for each row"
-    if _picks_per_row(code, call):
+    if code.choices.picks_per_row(call):
         return "holds scores for each row, and its choice is one index for each row"
-    if not _is_compared(code, call):
+    if _normalised_last(code, operand) and _CLASSES.search(" ".join(code.choices.assigned(call))):
+        return "is normalised over its last dimension, the classes"
+    if not code.choices.is_compared(call):
         return None
     if rows is not None:
         return f"has its examples in dimension 0 ({rows.why})"
-    counted = not _is_item(operand) and not code.axes.mixed(operand) and _is_counted(code, call)
+    counted = not _is_item(operand) and not code.axes.mixed(operand) and code.choices.is_counted(call)
     return "holds scores for each of the labels it is compared with" if counted else None
+
+
+def _normalised_last(code: Code, operand: ast.expr) -> bool:
+    """`argmax(softmax(x, dim=-1), dim=0)`: two dimensions in one expression."""
+    softmax = isinstance(operand, ast.Call) and code.activations.function_origin(operand) in ("softmax", "log_softmax")
+    return softmax and isinstance(operand, ast.Call) and code.axes.dimension(operand) == -1
 
 
 def _is_item(operand: ast.expr) -> bool:
@@ -269,91 +281,6 @@ def _is_item(operand: ast.expr) -> bool:
         case ast.Subscript(slice=ast.Constant(value=int())) | ast.Call(func=ast.Attribute(attr="squeeze")):
             return True
     return False
-
-
-def _picks_per_row(code: Code, call: ast.Call) -> bool:
-    """`values[range(len(values)), scores.argmax(0)]`: one index for each row is wanted."""
-    match code.tree.parents.get(call):
-        case ast.Tuple(elts=[ast.Call() as rows, second]) as pair if second is call:
-            return last_name(rows.func) in ("range", "arange") and isinstance(
-                code.tree.parents.get(pair), ast.Subscript
-            )
-    return False
-
-
-def _is_measured(code: Code, call: ast.Call) -> bool:
-    """Whether the result goes to a metric beside the truth: one of scikit-learn, or under names such as `y_true`."""
-    above: ast.AST | None = code.tree.parents.get(call)
-    while isinstance(above, ast.Attribute) or (isinstance(above, ast.Call) and isinstance(above.func, ast.Attribute)):
-        if isinstance(above, ast.Call) and _is_metric(code, above):
-            return True
-        above = code.tree.parents.get(above)
-    if isinstance(above, ast.Dict):
-        keys = {each.value for each in above.keys if isinstance(each, ast.Constant)}
-        return bool(keys & _TRUTH)
-    if isinstance(above, ast.Call):
-        return _is_metric(code, above)
-    names = _assigned(code, call)
-    metrics = (each for each in code.tree.all(ast.Call) if names and _is_metric(code, each))
-    return any(
-        isinstance(each, ast.Name) and each.id in names
-        for metric in metrics
-        if code.tree.function(metric) is code.tree.function(call)
-        for each in (*metric.args, *(keyword.value for keyword in metric.keywords))
-    )
-
-
-def _is_metric(code: Code, call: ast.Call) -> bool:
-    origin = code.origin(call) or ""
-    return origin.startswith("sklearn.metrics.") or bool({each.arg for each in call.keywords} & _TRUTH)
-
-
-def _assigned(code: Code, call: ast.Call) -> set[str]:
-    """The names that the result gets."""
-    statement = code.tree.statement(call)
-    targets = statement.targets if isinstance(statement, ast.Assign) else []
-    return {each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)}
-
-
-def _is_counted(code: Code, call: ast.Call) -> bool:
-    """Whether the result's equality with something named labels is summed or averaged: both have an entry for "
-    "each item."""
-    function, statement = code.tree.function(call), code.tree.statement(call)
-    names = {each.id for each in ast.walk(statement) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
-    for equality in code.tree.all(ast.Compare, ast.Call):
-        if code.tree.function(equality) is not function:
-            continue
-        sides = _sides(equality)
-        mine = [each for each in sides if code.tree.inside(call, each) or last_name(root_of(each)) in names]
-        others = [each for each in sides if each not in mine]
-        labels = [
-            each for each in others if _LABELS.search(last_name(each)) or _LABELS.search(last_name(root_of(each)))
-        ]
-        above = code.tree.parents.get(equality)
-        if isinstance(above, ast.Assign) and len(above.targets) == 1:
-            kept = [each for each in code.tree.all(ast.Attribute) if _is_same_name(each.value, above.targets[0])]
-            above = next((each for each in kept if code.tree.function(each) is function), None)
-        how = above.attr if isinstance(above, ast.Attribute) else ""
-        how = last_name(above.func) if isinstance(above, ast.Call) else how
-        if mine and labels and how in ("sum", "mean", "float"):
-            return True
-    return False
-
-
-def _is_same_name(first: ast.expr, second: ast.expr) -> bool:
-    return isinstance(first, ast.Name) and isinstance(second, ast.Name) and first.id == second.id
-
-
-def _sides(node: ast.Compare | ast.Call) -> list[ast.expr]:
-    """The two sides of `a == b`, `a.eq(b)` and `torch.eq(a, b)`; nothing for what is no equality."""
-    match node:
-        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
-            return [left, right]
-        case ast.Call(func=ast.Attribute(attr="eq", value=left), args=[right]):
-            return [left, right]
-        case ast.Call(func=ast.Attribute(attr="eq"), args=[left, right]):
-            return [left, right]
-    return []
 
 
 def _is_argmax(call: ast.Call) -> bool:
@@ -365,29 +292,3 @@ def _same(code: Code, loss: Loss, operand: ast.expr) -> bool:
     if not isinstance(loss.input, ast.Name) or not isinstance(operand, ast.Name):
         return False
     return code.names.reaching(loss.input) == code.names.reaching(operand)
-
-
-def _is_compared(code: Code, call: ast.Call) -> bool:
-    """Whether the result is compared with something: `== labels`, `.eq(labels)`."""
-    above: ast.AST | None = code.tree.parents.get(call)
-    while isinstance(above, (ast.Subscript, ast.Attribute, ast.Call)):
-        if isinstance(above, ast.Attribute) and above.attr in ("eq", "equal"):
-            return True
-        above = code.tree.parents.get(above)
-    if isinstance(above, ast.Compare):
-        return True
-    names = _assigned(code, call)
-    function = code.tree.function(call)
-    for node in code.tree.all(ast.Compare, ast.Call):
-        if code.tree.function(node) is not function:
-            continue
-        sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
-        if isinstance(node, ast.Call) and _WANTS_CLASSES.search(last_name(node.func)):
-            sides = [each for each in node.args if isinstance(each, ast.Name)]
-        if isinstance(node, ast.Call) and (code.origin(node) or ast.unparse(node.func)).endswith(
-            ("eq", "accuracy_score")
-        ):
-            sides = [*node.args, getattr(node.func, "value", node.func)]
-        if any(isinstance(part, ast.Name) and part.id in names for side in sides for part in ast.walk(side)):
-            return True
-    return False

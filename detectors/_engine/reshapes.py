@@ -1,0 +1,58 @@
+"""Reshapes: what a call or a subscript, as it is written, does to the first dimension of a tensor."""
+
+import ast
+
+
+def takes_a_step(node: ast.Subscript) -> bool:
+    """`logits[:, -1, :]`: of every sequence in the batch, the last step."""
+    match node.slice:
+        case ast.Tuple(elts=[ast.Slice(lower=None, upper=None), ast.UnaryOp() | ast.Constant(value=int()), *rest]):
+            return all(isinstance(each, ast.Slice) for each in rest)
+        case ast.Tuple(elts=[ast.Slice(lower=None, upper=None), ast.Name(), ast.Slice(lower=None, upper=None)]):
+            return True
+    return False
+
+
+def keeps_rows(call: ast.Call, name: str) -> bool:
+    """Whether a reshaping leaves the batch in front and at least one dimension behind it."""
+    method = isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) != "torch"
+    if name == "flatten":
+        given = [*call.args[0 if method else 1 :], *(each.value for each in call.keywords if each.arg == "start_dim")]
+        return bool(given) and isinstance(given[0], ast.Constant) and given[0].value == 1
+    if len(call.args) != 2 or not method:
+        return False
+    first, second = (ast.unparse(each) for each in call.args)
+    return (first == "-1" and second != "1") or (first.endswith((".size(0)", ".shape[0]")) and second == "-1")
+
+
+def is_one_row(node: ast.expr) -> bool:
+    """`x.unsqueeze(0)`, `x.reshape(1, -1)`, `x[None]`: one example."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="unsqueeze"), args=[ast.Constant(value=0)]):
+            return True
+        case ast.Call(func=ast.Attribute(attr="view" | "reshape"), args=[ast.Constant(value=1), _, *_]):
+            return True
+        case ast.Call(
+            func=ast.Attribute(attr="view" | "reshape"), args=[ast.Tuple(elts=[ast.Constant(value=1), _, *_])]
+        ):
+            return True
+        case ast.Call(func=ast.Attribute(attr="to" | "float" | "cuda" | "long", value=inner)):
+            return is_one_row(inner)
+        case ast.Call(func=ast.Attribute(attr="view" | "reshape"), args=[ast.BinOp(left=ast.Tuple(elts=[one]))]):
+            return isinstance(one, ast.Constant) and one.value == 1  # `x.reshape((1,) + x.shape)`
+        case ast.Subscript(slice=ast.Constant(value=None)):
+            return True
+        case ast.Subscript(slice=ast.Tuple(elts=[ast.Constant(value=None), *_])):
+            return True
+    return False
+
+
+def elements(node: ast.expr) -> list[ast.expr]:
+    """The members of a list or tuple; anything else is the only one."""
+    return node.elts if isinstance(node, (ast.List, ast.Tuple)) else [node]
+
+
+def is_every_row(node: ast.expr) -> bool:
+    """`range(len(x))` or `torch.arange(n)`: an index that goes through the rows."""
+    last = node.func if isinstance(node, ast.Call) else None
+    return isinstance(last, (ast.Name, ast.Attribute)) and ast.unparse(last).rpartition(".")[2] in ("range", "arange")
