@@ -86,16 +86,24 @@ class Loaders:
         for loop in loops:
             iterable: ast.expr = loop.iter
             while isinstance(iterable, ast.Call) and isinstance(iterable.func, ast.Name) and iterable.args:
-                if iterable.func.id not in ("enumerate", "iter", "list"):
+                if iterable.func.id not in ("enumerate", "iter", "list", "tqdm"):
                     break
                 iterable = iterable.args[0]
-            found |= {each.call for each in self._values.of(iterable) if each.call is not None}
+            for value in self._values.of(iterable):
+                found |= {value.call} if value.call is not None else set()
+                found |= self._shown(value.call) if value.call is not None else set()
         for call in self._tree.all(ast.Call):
             if isinstance(call.func, ast.Attribute) and call.func.attr in ("run", "fit"):
                 given = [*call.args, *(each.value for each in call.keywords)]
                 for loader in (each for each in given if part_named(last_name(each)) is Part.TRAIN):
                     found |= {each.call for each in self._values.of(loader) if each.call is not None}
         return found
+
+    def _shown(self, call: ast.Call) -> set[ast.AST]:
+        """The loaders behind a progress bar: `batches = tqdm(loader)`."""
+        if not call.args or (self._names.origin(call.func) or "").partition(".")[0] != "tqdm":
+            return set()
+        return {each.call for each in self._values.of(call.args[0]) if each.call is not None}
 
     def is_iterated(self, loader: Loader) -> bool:
         """Whether a loop of this file runs over the loader."""
