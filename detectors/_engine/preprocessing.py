@@ -240,13 +240,20 @@ class Preprocessing:
         others = (each for each in self.fits if each is not fit and fit.subject and each.subject == fit.subject)
         return any(self._splits.comes_from_part(each.data) for each in others)
 
+    def _is_result(self, node: ast.expr, fit: Fit) -> bool:
+        """Whether the name holds what the fit returned: `scaler = StandardScaler().fit(X)`."""
+        bindings = self._names.reaching(node) if isinstance(node, ast.Name) else ()
+        return bool(bindings) and all(each.value is fit.call for each in bindings)
+
     def _transforms_parts(self, fit: Fit, split: Split) -> bool:
         """Whether the fitted transformer is used on a side of the split: `scaler.transform(X_train)`."""
-        if fit.subject is None or fit.transforms:
+        if fit.transforms:
             return False
         for call in self._tree.all(ast.Call):
             if isinstance(call.func, ast.Attribute) and call.func.attr == "transform" and call.args:
-                if self._values.subject(call.func.value) != fit.subject:
+                if not self._is_result(call.func.value, fit) and (
+                    fit.subject is None or self._values.subject(call.func.value) != fit.subject
+                ):
                     continue
                 steps = self._provenance.trace(call.args[0], stop=self._splits.is_part)
                 if any(self._splits.of(step.node) is split for step in steps):

@@ -50,6 +50,7 @@ def detect(code: Code) -> Iterator[Problem]:
         if part is None or not part.is_held_out or "oracle" in code.name(fit.transformer).lower():
             continue
         yield _problem(code, fit, part, other)
+    yield from _in_helper(code)
     yield from _of_unknown_make(code)
     yield from _estimators(code)
 
@@ -93,6 +94,36 @@ def _problem(code: Code, fit: Fit, part: Part, other: Fit | None) -> Problem:
         )
     related = [(other.call, "the fit on the train part")] if other is not None else []
     return code.problem(fit.call, message, mend=[mend], related=related)
+
+
+def _in_helper(code: Code) -> Iterator[Problem]:
+    """A function that makes and fits its own transformer, and is called for the train part and for the test part."""
+    for fit in code.preprocessing.fits:
+        function, data = code.tree.function(fit.call), root_of(fit.data)
+        if function is None or not fit.transforms or not isinstance(data, ast.Name) or not _made_inside(code, fit):
+            continue
+        parts: dict[Part, ast.expr] = {}
+        for given in code.values.calls.given_for(function, data.id):
+            part = code.splits.part(given) if given is not None else None
+            if given is not None and part is not None:
+                parts.setdefault(part, given)
+        held_out_part = next((part for part in parts if part.is_held_out), None)
+        if held_out_part is None or Part.TRAIN not in parts:
+            continue
+        train, held_out = parts[Part.TRAIN], parts[held_out_part]
+        yield code.problem(
+            fit.call,
+            f"`{code.name(fit.transformer)}` is fitted anew in each call: on `{code.name(train)}` (line {train.lineno}) "
+            f"and on the {held_out_part.value} part `{code.name(held_out)}` at line {held_out.lineno}, so the model "
+            "gets other numbers there than it was trained with.",
+            related=[(train, "the train part"), (held_out, "the held-out part")],
+        )
+
+
+def _made_inside(code: Code, fit: Fit) -> bool:
+    function = code.tree.function(fit.call)
+    made = [each.call for each in code.values.of(fit.transformer)]
+    return bool(made) and all(each is not None and code.tree.function(each) is function for each in made)
 
 
 def _of_unknown_make(code: Code) -> Iterator[Problem]:

@@ -78,10 +78,26 @@ def _used(code: Code, node: ast.expr, split: Split) -> ast.expr | None:
         if node.func.attr == "fillna" and node.args:
             statistic = _statistic(code, node.args[0])
             return statistic if statistic is not None and _is_of(code, statistic, node.func.value) else None
-        column = _grouped_column(node)
-        if column is not None and _is_target(code, split, column):
-            return node
+        grouped = node if node.func.attr == "transform" else _mapped(code, node)
+        column = _grouped_column(grouped) if grouped is not None else None
+        if grouped is not None and column is not None and _is_target(code, split, column):
+            return grouped
     return None
+
+
+def _mapped(code: Code, node: ast.Call) -> ast.Call | None:
+    """The means by group behind `frame[key].map(means)`, where they are of the same whole frame."""
+    if not isinstance(node.func, ast.Attribute) or node.func.attr != "map" or len(node.args) != 1:
+        return None
+    bindings = code.names.reaching(node.args[0]) if isinstance(node.args[0], ast.Name) else ()
+    means = bindings[0].value if len(bindings) == 1 and not bindings[0].index else node.args[0]
+    if not isinstance(means, ast.Call) or _grouped_column(means) is None:
+        return None
+    whole = means.func.value.value.func.value  # type: ignore[attr-defined]
+    one, other = root_of(whole), root_of(node.func.value)
+    same = isinstance(one, ast.Name) and isinstance(other, ast.Name) and one.id == other.id
+    part = part_named(last_name(one)) is not None or code.splits.comes_from_part(whole)
+    return means if same and not part else None
 
 
 def _statistic(code: Code, node: ast.expr) -> ast.Call | None:
@@ -112,12 +128,13 @@ def _is_of(code: Code, statistic: ast.Call, data: ast.expr) -> bool:
 
 
 def _grouped_column(call: ast.Call) -> str | None:
-    """The column of `frame.groupby(key)["column"].transform("mean")`."""
+    """The column of `frame.groupby(key)["column"].transform("mean")` and of `frame.groupby(key)["column"].mean()`."""
     func = call.func
-    if not isinstance(func, ast.Attribute) or func.attr != "transform" or not isinstance(func.value, ast.Subscript):
+    if not isinstance(func, ast.Attribute) or not isinstance(func.value, ast.Subscript):
         return None
     grouped, column = func.value.value, func.value.slice
-    is_mean = bool(call.args) and isinstance(call.args[0], ast.Constant) and call.args[0].value in _STATISTICS
+    given = bool(call.args) and isinstance(call.args[0], ast.Constant) and call.args[0].value in _STATISTICS
+    is_mean = given if func.attr == "transform" else func.attr in _STATISTICS
     by = isinstance(grouped, ast.Call) and isinstance(grouped.func, ast.Attribute) and grouped.func.attr == "groupby"
     name = column.value if isinstance(column, ast.Constant) else None
     return name if is_mean and by and isinstance(name, str) else None
