@@ -113,10 +113,9 @@ def _in_helper(code: Code) -> Iterator[Problem]:
         train, held_out = parts[Part.TRAIN], parts[held_out_part]
         yield code.problem(
             fit.call,
-            f"`{code.name(fit.transformer)}` is fitted anew in each call: on `{code.name(train)}` (line "
-            f"{train.lineno}) "
-            f"{train.lineno}, and on the {held_out_part.value} part `{code.name(held_out)}` at line {held_out.lineno}, so the model "
-            "gets other numbers there than it was trained with.",
+            f"`{code.name(fit.transformer)}` is fitted anew in each call: on `{code.name(train)}` at line "
+            f"{train.lineno}, and on the {held_out_part.value} part `{code.name(held_out)}` at line "
+            f"{held_out.lineno}, so the model gets other numbers there than it was trained with.",
             related=[(train, "the train part"), (held_out, "the held-out part")],
         )
 
