@@ -527,3 +527,79 @@ def test_modules_that_import_each_other_end() -> None:
     other = "from a import g\nimport torch\ndef f(model):\n    model.train()\n    g(model)\n"
 
     assert Code(text, "a.py", Snapshot({"a.py": text, "b.py": other})).flows
+
+
+NETWORK = """
+from torch import nn
+
+class Net(nn.Module):
+    def forward(self, x):
+        return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "made", "files"),
+    [
+        ("from models.net import Net", "Net()", {"models/net.py": NETWORK}),
+        ("from models import net", "net.Net()", {"models/net.py": NETWORK}),
+        ("import models.net", "models.net.Net()", {"models/net.py": NETWORK}),
+        ("from models import Net", "Net()", {"models/__init__.py": "from .net import Net", "models/net.py": NETWORK}),
+        ("from models import Net", "Net()", {"models/__init__.py": "from .net import *", "models/net.py": NETWORK}),
+        (
+            "from big import Big",
+            "Big()",
+            {"big.py": "from small import Net\nclass Big(Net):\n    pass", "small.py": NETWORK},
+        ),
+        (
+            "from factory import build",
+            "build('net')",
+            {"factory.py": "from small import Net\ndef build(name):\n    return Net()", "small.py": NETWORK},
+        ),
+    ],
+)
+def test_models_of_other_files_are_models(imports: str, made: str, files: dict[str, str]) -> None:
+    code = Code(f"{imports}\nthing = {made}\nprint(thing)", "train.py", Snapshot(files))
+
+    assert code.values.only(name_at(code, "thing")).kind is Kind.MODEL
+
+
+def test_modules_that_import_from_each_other_end() -> None:
+    files = {"a.py": "from b import Net", "b.py": "from a import Net"}
+    code = Code("from a import Net\nmodel = Net()", "train.py", Snapshot(files))
+
+    assert code.values.only(code.tree.module.body[1].value).kind is Kind.UNKNOWN  # type: ignore[attr-defined]
+
+
+BASE = """
+class BaseTrainer:
+    def prepare(self):
+        self.model.train()
+
+    def fit(self, loader):
+        for batch in loader:
+            self.prepare()
+            self.train_batch(batch)
+"""
+TRAINER = """
+from base import BaseTrainer
+
+class Trainer(BaseTrainer):
+    def train_batch(self, batch):
+        self.optimizer.zero_grad()
+        self.model(batch).mean().backward()
+        self.optimizer.step()
+
+    def run(self, loader):
+        self.fit(loader)
+        self.model.eval()
+"""
+
+
+def test_methods_of_a_base_class_elsewhere_act_on_the_same_object_and_call_what_overrides_them() -> None:
+    code = Code(TRAINER, "trainer.py", Snapshot({"base.py": BASE}))
+    flow = next(each for each in code.flows if each.root is not None and each.root.name == "run")
+    switches = {each.subject for each in flow.events if each.act in (Act.TRAIN_MODE, Act.EVAL_MODE)}
+
+    assert acts(flow) == ["TRAIN_MODE", "ZERO_GRAD", "FORWARD", "BACKWARD", "STEP", "EVAL_MODE"]
+    assert len(switches) == 1

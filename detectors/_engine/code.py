@@ -271,7 +271,9 @@ class Code:
 
     @cached_property
     def is_test(self) -> bool:
-        """Whether the path is of a test or of its fixtures: rules of training hygiene are off there."""
+        """Whether the file is a test or a fixture of one: rules of training hygiene are off there."""
+        if self.packages & {"unittest", "pytest"}:
+            return True
         parts = self.path.replace("\\", "/").split("/")
         in_tests = any(each in ("tests", "test", "testing") for each in parts[:-1])
         return in_tests or parts[-1].startswith(("test_", "tests.py", "conftest")) or parts[-1].endswith("_test.py")

@@ -225,6 +225,8 @@ class _SeenFrom:
         if isinstance(found, DefinedFunction):
             kinds = {self._kind_of(each, found.unit, hops) for each in found.returned()}
             return Kind.MODEL if kinds == {Kind.MODEL} else Kind.UNKNOWN
+        if found.node.name.endswith(("Loss", "Criterion")):
+            return Kind.CRITERION
         kinds_of_bases = (each.unit.values.classes.kind(each.node) for each in self._imports.lineage(origin, importer))
         return next((each for each in kinds_of_bases if each is not Kind.UNKNOWN), Kind.UNKNOWN)
 
