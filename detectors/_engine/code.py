@@ -152,7 +152,7 @@ class Code:
     @cached_property
     def modes(self) -> Modes:
         """What train and eval mode change in a model, and in which of them it was made."""
-        return Modes(self.tree, self.names, self.values)
+        return Modes(self.unit, self.unit.imports)
 
     def framework(self, node: ast.AST) -> str:
         """The framework's class that the class around the node derives from, "" where this file drives its own loop."""

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from detectors._engine.libraries import Kind
-from detectors._engine.names import Names
 from detectors._engine.subjects import last_name
-from detectors._engine.tree import FUNCTIONS, Tree
-from detectors._engine.values import Value, Values
+from detectors._engine.tree import FUNCTIONS
+from detectors._engine.unit import DefinedClass, DefinedFunction, Imports, Unit
+from detectors._engine.values import Value
 
 _MADE_IN_TRAIN_MODE = re.compile(
     r"torchvision\.models\.(\w+\.)*[a-z]\w*$|timm\.(models\.)?create_model$|segmentation_models_pytorch\.[A-Z]\w*$"
@@ -34,14 +34,17 @@ _HANDS_OVER_LOADED = re.compile(
     r"load|train|eval|infer|predict|test|restore|teacher|frozen|state|weight|param|optim|data", re.I
 )
 _LOADS = re.compile(r"load_(weights?|checkpoint|ckpt|state|model|params|pretrained|network|parameters)", re.I)
+_HOPS = 4
+"""From a file to one that it imports from, for the parts of a model."""
 _KNOWN_BASES = ("torch.nn.", "builtins.object", "abc.ABC", "<local>.")
 
 
 class Modes:
     """Answers for one file."""
 
-    def __init__(self, tree: Tree, names: Names, values: Values) -> None:
-        self._tree, self._names, self._values = tree, names, values
+    def __init__(self, unit: Unit, imports: Imports, hops: int = 0) -> None:
+        self._unit, self._imports, self._hops = unit, imports, hops
+        self._tree, self._names, self._values = unit.tree, unit.names, unit.values
 
     # -- what the mode changes ----------------------------------------------------------------------------
 
@@ -61,12 +64,26 @@ class Modes:
             return self._layers_depend(iter(self._tree.below(value.call)))
         if re.match(r"torchvision\.models\.|timm\.|segmentation_models_pytorch\.|efficientnet_pytorch\.", origin):
             return True
-        return _layer_depends(origin)
+        known = _layer_depends(origin)
+        return known if known is not None else self._depends_elsewhere(origin)
+
+    def _depends_elsewhere(self, origin: str) -> bool | None:
+        """The same for what a call of a class or function of another file makes."""
+        found = self._imports.defined(origin, self._unit)
+        if found is None or self._hops > _HOPS:
+            return None
+        other = Modes(found.unit, self._imports, self._hops + 1)
+        if isinstance(found, DefinedClass):
+            return other._class_depends(found.node)
+        answers = {other._value_depends(each) for each in found.returned()}
+        return True if True in answers else (answers.pop() if len(answers) == 1 else None)
 
     def _class_depends(self, owner: ast.ClassDef) -> bool | None:
         """The same for a class of this file, from the layers its methods make and the functions they call."""
-        if any(each == "?" or not each.startswith(_KNOWN_BASES) for each in self._values.classes.bases(owner)):
-            return None
+        outer = [each for each in self._values.classes.outer_bases(owner) if not each.startswith(_KNOWN_BASES)]
+        inherited = {self._depends_elsewhere(each) for each in outer}
+        if inherited - {False}:
+            return True if True in inherited else None
         nodes = [node for each in self._values.classes.lineage(owner) for node in self._tree.below(each)]
         return self._layers_depend(nodes)
 
@@ -92,7 +109,7 @@ class Modes:
         if origin.startswith("torch.nn."):
             return _layer_depends(origin) or _has_dropout(node)
         is_class = bool(origin and re.search(r"\.[A-Z]\w*$", origin) and not origin.startswith("torch."))
-        return None if is_class else False
+        return self._depends_elsewhere(origin) if is_class else False
 
     # -- the mode a model is made in ----------------------------------------------------------------------
 
@@ -152,18 +169,18 @@ class Modes:
             return True
         if origin.startswith("torch.") or "." not in origin or _HANDS_OVER.search(origin):
             return False
+        found = self._imports.defined(origin, self._unit)
+        if isinstance(found, DefinedFunction) and _sees_to_modes(found.node):
+            return False
+        if any(_sees_to_modes(each.node) for each in self._imports.lineage(origin, self._unit)):
+            return False
         last = origin.rpartition(".")[2]
         return last[:1].isupper() or (bool(_BUILDS.search(last)) and not _HANDS_OVER_LOADED.search(last))
 
     def _sets_mode(self, owner: ast.ClassDef) -> bool:
         """Whether a class of models sees to its own mode, or to that of its parts."""
-        for each in self._values.classes.lineage(owner):
-            for node in self._tree.below(each):
-                if isinstance(node, FUNCTIONS) and node.name in ("train", "eval"):
-                    return True
-                if isinstance(node, ast.Call) and last_name(node.func) in ("train", "eval"):
-                    return True
-        return False
+        lineage = [*self._values.classes.lineage(owner), *self._values.classes.classes_elsewhere(owner)]
+        return any(_sees_to_modes(each) for each in lineage)
 
     @cached_property
     def _loads(self) -> list[tuple[ast.Call, set[ast.expr | None]]]:
@@ -178,6 +195,16 @@ class Modes:
             if model is not None:
                 found.append((call, {each.node for each in self._values.of(model)} - {None}))
         return found
+
+
+def _sees_to_modes(definition: ast.AST) -> bool:
+    """Whether a function or class calls `train` or `eval`, or has such a method."""
+    for node in ast.walk(definition):
+        if isinstance(node, FUNCTIONS) and node.name in ("train", "eval"):
+            return True
+        if isinstance(node, ast.Call) and last_name(node.func) in ("train", "eval"):
+            return True
+    return False
 
 
 def _comes_with_weights(value: Value) -> bool:
