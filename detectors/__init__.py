@@ -25,6 +25,7 @@ from detectors._engine.finding import (
 from detectors._engine.finetuning import Encoding, Finetuning
 from detectors._engine.flow import Event, Flow
 from detectors._engine.generations import GRADIENT_WORDS
+from detectors._engine.hidden import gives_gradients, is_bookkeeping, may_use
 from detectors._engine.libraries import Kind, kind_made_by, kind_suggested_by
 from detectors._engine.llm_calls import LlmCall
 from detectors._engine.loaders import Loader, Style
@@ -47,7 +48,8 @@ from detectors._engine.splits import By, Part, Split, part_named
 from detectors._engine.subjects import last_name
 from detectors._engine.tensors import Graph
 from detectors._engine.tree import FUNCTIONS, Function, Loop
-from detectors._engine.updates import Update, gives_gradients, is_bookkeeping
+from detectors._engine.updates import Update
+from detectors._engine.values import Value
 from detectors._engine.versions import LIBRARIES, NOT_PINNED, Pin, Versions, release_of
 
 __all__ = [
@@ -109,6 +111,7 @@ __all__ = [
     "TrainingStep",
     "Unit",
     "Update",
+    "Value",
     "Versions",
     "all_detectors",
     "analyse",
@@ -125,6 +128,7 @@ __all__ = [
     "kind_suggested_by",
     "last_name",
     "lazy_form",
+    "may_use",
     "module_paths",
     "part_named",
     "placeholders",

@@ -62,7 +62,7 @@ _MADE_BY: tuple[tuple[Kind, str], ...] = (
         r"|open_clip\.create_model|torch\.optim\.swa_utils\.AveragedModel|efficientnet_pytorch\.EfficientNet(\.\w+)?"
         r"|apex\.parallel\.DistributedDataParallel",
     ),
-    (Kind.SCALER, r"torch\.(cuda\.)?amp\.GradScaler|torch\.amp\.grad_scaler\.GradScaler"),
+    (Kind.SCALER, r"(torch|fairscale)\.(\w+\.)*(Sharded)?GradScaler"),
     (
         Kind.LOADER,
         r"torch\.utils\.data\.DataLoader|torch_geometric\.(loader|data)\.\w*Loader|monai\.data\.(ThreadDataLoader|DataLoader)|dgl\.dataloading\.\w*DataLoader",

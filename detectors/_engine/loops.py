@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from detectors._engine.events import Act, Region
 from detectors._engine.flow import Event, Flow
+from detectors._engine.hidden import may_use
 from detectors._engine.tree import FUNCTIONS, Loop, Tree
 
 
@@ -31,7 +32,7 @@ class TrainingStep:
         that is given the optimizer."""
         if event.act is Act.ZERO_GRAD:
             return event.subject == self.step.subject or not self._is_other_optimizer(event)
-        return event.may_touch(self.step.subject)
+        return may_use(event, self.step.subject)
 
     def _is_other_optimizer(self, event: Event) -> bool:
         stepped = {each.subject for each in self.flow.of(Act.STEP)}

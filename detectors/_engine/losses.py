@@ -1,6 +1,7 @@
 """Losses: what a back-propagated expression is computed from."""
 
 import ast
+import re
 
 from detectors._engine.bindings import Binding, Bound
 from detectors._engine.events import Actions
@@ -33,6 +34,9 @@ _PLAIN = frozenset(
 )
 
 
+_LOSS = re.compile(r"^(?!.*(scale|accum|sum|weight)).*(^|_)loss(_|$)", re.I)
+
+
 class Losses:
     """Answers for one file."""
 
@@ -60,7 +64,7 @@ class Losses:
                 bindings = self._names.reaching(node)
                 return not bindings or any(self._binding_may_scale(each, depth, seen) for each in bindings)
             case ast.Attribute():
-                return node.attr not in ("loss", "loss_value") or not isinstance(node.value, (ast.Name, ast.Call))
+                return not _LOSS.search(node.attr) or not isinstance(node.value, (ast.Name, ast.Call))
             case ast.Subscript(slice=ast.Constant()):
                 return self.may_be_scaled(node.value, depth + 1, seen)
             case ast.Call():

@@ -2,6 +2,7 @@
 
 import ast
 
+from detectors._engine.bindings import Bound
 from detectors._engine.definitions import Definitions
 from detectors._engine.events import Act
 from detectors._engine.flow import Event
@@ -11,7 +12,6 @@ from detectors._engine.subjects import Subject, last_name
 from detectors._engine.values import Values
 
 _HALF = frozenset({"torch.float16", "torch.half"})
-_SCALERS = ("torch.cuda.amp.GradScaler", "torch.amp.GradScaler")
 
 
 class Precision:
@@ -22,10 +22,15 @@ class Precision:
 
     def scaler_of(self, backward: Event) -> ast.expr | None:
         """The scaler that scaled what is back-propagated: `scaler.scale(loss).backward()`."""
-        written = self._definitions.of(backward.target) if backward.target is not None else None
-        if isinstance(written, ast.Call) and isinstance(written.func, ast.Attribute) and written.func.attr == "scale":
-            return written.func.value
-        return None
+        return _scaling(self._definitions.of(backward.target)) if backward.target is not None else None
+
+    def possible_scaler_of(self, backward: Event) -> ast.expr | None:
+        """The scaler that scaled what is back-propagated on some path: `if scaler: loss = scaler.scale(loss)`."""
+        loss = backward.target
+        bindings = self._names.reaching(loss) if isinstance(loss, ast.Name) else ()
+        found = (_scaling(each.value) for each in bindings if each.how is Bound.ASSIGNMENT)
+        some = next((each for each in found if each is not None and self._values.kind(each) is Kind.SCALER), None)
+        return self.scaler_of(backward) or some
 
     def is_plain(self, backward: Event) -> bool:
         """Whether what is back-propagated is certainly not scaled: an expression in sight without a word of scaling."""
@@ -46,15 +51,15 @@ class Precision:
 
     def is_off(self, scaler: ast.expr) -> bool:
         """Whether the scaler was made with `enabled=False`, or is none of PyTorch's."""
-        for made in self._values.of(scaler):
-            if made.call is None:
-                continue
-            if made.origin not in _SCALERS:
-                return True
-            for keyword in made.call.keywords:
-                if keyword.arg == "enabled" and isinstance(keyword.value, ast.Constant) and not keyword.value.value:
-                    return True
-        return False
+        made = [each for each in self._values.of(scaler) if each.call is not None]
+        if any(self._is_disabled(each.call) for each in made if each.call is not None):
+            return True
+        return bool(made) and not any(each.kind is Kind.SCALER for each in made)
+
+    @staticmethod
+    def _is_disabled(call: ast.Call) -> bool:
+        given = {each.arg: each.value for each in call.keywords}.get("enabled")
+        return isinstance(given, ast.Constant) and not given.value
 
     def subject(self, scaler: ast.expr) -> Subject | None:
         """The scaler's identity."""
@@ -93,3 +98,10 @@ class Precision:
 
     def _is_float16(self, dtype: ast.expr) -> bool:
         return self._names.origin(self._definitions.of(dtype)) in _HALF
+
+
+def _scaling(written: ast.expr | None) -> ast.expr | None:
+    """The scaler of `scaler.scale(loss)`."""
+    if isinstance(written, ast.Call) and isinstance(written.func, ast.Attribute) and written.func.attr == "scale":
+        return written.func.value
+    return None

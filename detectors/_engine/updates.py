@@ -5,26 +5,14 @@ within it: *does this happen between the backward and the step*.
 """
 
 import ast
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from detectors._engine.events import Act, Region
 from detectors._engine.flow import Event, Flow
+from detectors._engine.hidden import gives_gradients, is_bookkeeping, may_use
 from detectors._engine.loops import common_loop
 from detectors._engine.tree import Loop
-
-_BOOKKEEPING = re.compile(
-    r"^_?(save|log|print|write|record|report|dump|store|track|add_(scalar|text|image|histogram|figure)|plot|display|show|format|info|debug)"
-)
-_COMPUTES = re.compile(
-    r"loss|criteri|cross_entropy|mse|nll|bce|kl_|accuracy|metric|score"
-    r"|^(to|item|mean|sum|size|dim|parameters|named_parameters|children|modules|buffers|items|keys|values|append|extend|pop"
-    r"|get|state_dict|numpy|detach|cpu|cuda|float|tolist|view|reshape|(un)?squeeze|clone|max|min|argmax|eq|get_last_lr"
-    r"|get_scale|set_description|set_postfix|format|join|split|norm|time|perf_counter|long|data|flatten|contiguous)$",
-    re.I,
-)
-_MAY_TRAIN = re.compile(r"scal|backward|step|updat|train|optim|fit|back_?prop|closure", re.I)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +76,7 @@ class Update:
         if event.act is Act.ZERO_GRAD:
             stepped = {each.subject for each in self.flow.of(Act.STEP)} - {self.step.subject}
             return event.subject is None or event.subject not in stepped
-        return event.act is Act.OPAQUE and event.may_touch(self.step.subject) and not is_bookkeeping(event)
+        return event.act is Act.OPAQUE and may_use(event, self.step.subject) and not is_bookkeeping(event)
 
     @property
     def starved_by(self) -> Event | None:
@@ -124,26 +112,3 @@ def updates_of(flows: list[Flow]) -> Iterator[Update]:
             own = tuple(each for each, loop in feeding if loop is innermost)
             if innermost is not None or not any(each.loops for each in (step, *own)):
                 yield Update(flow, step, own, innermost)
-
-
-def gives_gradients(event: Event) -> bool:
-    """Whether the event computes or writes gradients, or is code out of sight that may."""
-    return event.act is Act.BACKWARD or (
-        event.act is Act.OPAQUE and not is_bookkeeping(event) and not _is_computation(event)
-    )
-
-
-def _is_computation(event: Event) -> bool:
-    """Whether code out of sight computes a loss or a metric, by its name; its backward is still to come."""
-    name = _called(event)
-    return bool(_COMPUTES.search(name)) and not _MAY_TRAIN.search(name)
-
-
-def _called(event: Event) -> str:
-    func = event.node.func if isinstance(event.node, ast.Call) else None
-    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-
-
-def is_bookkeeping(event: Event) -> bool:
-    """Whether code out of sight only writes down what happened, by its name: `save_checkpoint`, `log_metrics`."""
-    return bool(_BOOKKEEPING.match(_called(event)))

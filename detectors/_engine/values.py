@@ -303,7 +303,8 @@ class Values:
         kinds = {each.kind for each in values} - {Kind.UNKNOWN}
         if len(kinds) == 1:
             return kinds.pop()
-        if kinds or any((each.origin or "").startswith("builtins.") for each in values):
+        built_in = {each.origin for each in values if (each.origin or "").startswith("builtins.")}
+        if kinds or built_in - {"builtins.NoneType"}:  # None stands for what is set later
             return Kind.UNKNOWN
         return self._kind_by_use(node) or kind_suggested_by(last_name(node))
 
@@ -318,7 +319,7 @@ class Values:
         used = self.subjects.methods_called_on(subject)
         if "zero_grad" in used and "step" in used and not used & {"backward", "forward", "train", "eval"}:
             return Kind.OPTIMIZER
-        if "unscale_" in used or ("scale" in used and "update" in used and "step" in used):
+        if "unscale_" in used or ("scale" in used and "step" in used):
             return Kind.SCALER
         if used & {"state_dict", "parameters", "named_parameters"} and used & {"train", "eval", "parameters"}:
             return Kind.MODEL

@@ -27,18 +27,21 @@ https://docs.pytorch.org/tutorials/intermediate/ddp_tutorial.html#save-and-load-
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
 from detectors import Code, Problem, Tier, last_name
 
 TIER = Tier.BUG
-WORDS = ("DistributedDataParallel|DataParallel|DDP", "state_dict", "save")
+WORDS = ("DistributedDataParallel|DataParallel|DDP|module", "state_dict", "save")
 
 _STRIPS = ("module.", "consume_prefix_in_state_dict_if_present")
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """`torch.save` of a state dict that a data-parallel wrapper gave, and nothing in the file strips or loads."""
+    """State dicts that a data-parallel wrapper gave: saved, with nothing in the file that strips or loads them, or
+    taken where the author asked whether it is the wrapper, as if it were not."""
+    yield from _twins(code)
     if any(isinstance(each.value, str) and each.value.startswith(_STRIPS) for each in code.tree.all(ast.Constant)):
         return
     if "consume_prefix_in_state_dict_if_present" in code.text:
@@ -57,6 +60,52 @@ def _savers(code: Code) -> Iterator[ast.Call]:
     for call in code.tree.all(ast.Call):
         if last_name(call.func) == "save_on_master" and call.args:
             yield call
+
+
+def _twins(code: Code) -> Iterator[Problem]:
+    """`x.state_dict()` where `x` is known to be wrapped, though the same is done where it is not."""
+    for choice in code.tree.all(ast.If):
+        model = _asked(choice.test)
+        if model is None:
+            continue
+        text = f"{ast.unparse(model)}.state_dict()"
+        function = code.tree.function(choice)
+        taken = [
+            each
+            for each in code.method_calls("state_dict")
+            if code.tree.function(each) is function and ast.unparse(each) == text
+        ]
+        wrapped = [each for each in taken if any(code.tree.inside(each, part) for part in choice.body)]
+        if not wrapped or len(wrapped) == len(taken) or _is_stripped(choice):
+            continue
+        name = code.name(model)
+        yield code.problem(
+            wrapped[0],
+            f"`{name}` is the data-parallel wrapper on this branch, so the keys start with `module.`, and the bare "
+            "model cannot load them.",
+            fix=[code.source.replace(wrapped[0].func.value, f"{code.source.of(model)}.module")],  # type: ignore[attr-defined]
+            related=[(choice.test, "holds for the wrapper")],
+        )
+
+
+def _asked(test: ast.expr) -> ast.expr | None:
+    """The model of which a condition asks whether it is wrapped: `hasattr(model, "module")`."""
+    for call in ast.walk(test):
+        match call:
+            case ast.Call(func=ast.Name(id="hasattr"), args=[model, ast.Constant(value="module")]):
+                return model if test is call else None
+            case ast.Call(func=ast.Name(id="isinstance"), args=[model, _]) if re.search(
+                r"\b(Distributed)?DataParallel\b|\bDDP\b", ast.unparse(test)
+            ):
+                return None if isinstance(test, (ast.UnaryOp, ast.BoolOp)) else model
+    return None
+
+
+def _is_stripped(choice: ast.If) -> bool:
+    """Whether the branch takes the prefix off, or is about shards rather than copies."""
+    return bool(
+        re.search(r"module\.|prefix|FSDP|FullySharded", "\n".join(map(ast.unparse, [choice.test, *choice.body])))
+    )
 
 
 def _given(code: Code, save: ast.Call) -> Iterator[ast.Call]:

@@ -39,18 +39,20 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Act, Code, Kind, Loop, Problem, Tier, last_name
+from detectors import FUNCTIONS, Act, Code, Kind, Loop, Problem, Tier, last_name
 
 TIER = Tier.BUG
-WORDS = ("DistributedSampler",)
+WORDS = ("DistributedSampler|use_ddp|set_epoch",)
 
 _FRAMEWORKS = {"lightning", "pytorch_lightning", "ignite", "composer", "catalyst", "mmengine", "mmcv", "accelerate"}
+_MAKES_ITS_OWN = ("dgl.dataloading.GraphDataLoader", "dgl.dataloading.DataLoader", "dgl.dataloading.EdgeDataLoader")
 _TRAINS = re.compile(r"(^|_)(train|fit|epoch|learn|optimi[sz]e)|Train", re.I)
 
 
 def detect(code: Code) -> Iterator[Problem]:
     """Epoch loops over a loader whose distributed sampler shuffles and is never told the epoch."""
-    samplers = [each for each in code.calls("torch.utils.data.DistributedSampler") if _shuffles(code, each)]
+    yield from _kept_to_itself(code)
+    samplers = [each for each in _distributed(code) if _shuffles(code, each)]
     if not samplers or _FRAMEWORKS & code.packages or "set_epoch" in _called(code):
         return
     told = False
@@ -61,8 +63,37 @@ def detect(code: Code) -> Iterator[Problem]:
         yield from _made_each_epoch(code, samplers)
 
 
+def _distributed(code: Code) -> Iterator[ast.Call]:
+    """The samplers, and DGL's loaders that make one of their own: `GraphDataLoader(…, use_ddp=True)`."""
+    yield from code.calls("torch.utils.data.DistributedSampler")
+    for loader in code.calls(*_MAKES_ITS_OWN):
+        given, shuffle = code.argument(loader, "use_ddp"), code.argument(loader, "shuffle")
+        if given is not None and shuffle is not None and code.values.only(given).constant is not False:
+            yield loader
+
+
 def _called(code: Code) -> set[str]:
     return {each.attr for each in code.tree.all(ast.Attribute)} & {"set_epoch"}
+
+
+def _kept_to_itself(code: Code) -> Iterator[Problem]:
+    """`set_epoch` methods that go over their parts and tell them nothing."""
+    for function in code.tree.all(*FUNCTIONS):
+        if function.name != "set_epoch" or len(function.args.args) < 2:
+            continue
+        for loop in (each for each in ast.walk(function) if isinstance(each, ast.For)):
+            if not any(map(_does_something, (part for each in loop.body for part in ast.walk(each)))):
+                yield code.problem(
+                    loop,
+                    f"`set_epoch` goes over `{code.source.of(loop.iter)}` and tells none of them "
+                    f"`{function.args.args[1].arg}`: they shuffle in the same order in every epoch.",
+                )
+
+
+def _does_something(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return last_name(node.func) not in ("hasattr", "isinstance")
+    return isinstance(node, (ast.Assign, ast.AugAssign, ast.Yield, ast.Raise, ast.Return))
 
 
 def _shuffles(code: Code, call: ast.Call) -> bool:
@@ -87,15 +118,29 @@ def _sampler_of(code: Code, loader: ast.expr, samplers: list[ast.Call]) -> ast.C
     for value in code.values.of(loader):
         if value.call is None:
             continue
+        if value.call in samplers:
+            return value.call
         if value.kind is Kind.LOADER:
-            given = code.values.of(code.argument(value.call, "sampler", 3))
-            for sampler in given:
-                if sampler.call in samplers:
-                    return sampler.call
+            given = (code.argument(value.call, "sampler", 3), code.argument(value.call, "batch_sampler", 4))
+            found = next((each for node in given if (each := _held(code, node, samplers)) is not None), None)
+            if found is not None:
+                return found
         elif value.index and not (value.origin or "").startswith("<local>"):  # handed through a call out of sight
             for argument in (*value.call.args, *(each.value for each in value.call.keywords)):
                 if code.kind(argument) is Kind.LOADER and (found := _sampler_of(code, argument, samplers)):
                     return found
+    return None
+
+
+def _held(code: Code, node: ast.expr | None, samplers: list[ast.Call]) -> ast.Call | None:
+    """The sampler an expression is, or the one that a sampler of batches is made from."""
+    for value in code.values.of(node) if node is not None else ():
+        if value.call in samplers:
+            return value.call
+        for argument in value.call.args if value.call is not None and "ampler" in last_name(value.call.func) else ():
+            found = next((each.call for each in code.values.of(argument) if each.call in samplers), None)
+            if found is not None:
+                return found
     return None
 
 

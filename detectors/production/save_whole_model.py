@@ -25,9 +25,10 @@ https://docs.pytorch.org/tutorials/beginner/saving_loading_models.html
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
-from detectors import Code, Kind, Problem, Tier, kind_suggested_by, last_name
+from detectors import Code, Kind, Problem, Tier, Value, kind_suggested_by, last_name
 
 TIER = Tier.RISK
 WORDS = ("torch", "save(")
@@ -76,15 +77,42 @@ def _is_model(code: Code, node: ast.expr) -> bool:
     values = code.values.of(node)
     if any(each.kind is Kind.MODEL for each in values):
         return all(each.kind in (Kind.MODEL, Kind.UNKNOWN) and "torch.jit" not in str(each.origin) for each in values)
-    if kind_suggested_by(last_name(node)) is not Kind.MODEL or any(each.origin in _NOT_MODELS for each in values):
+    owner = code.values.class_held_by(node)
+    if owner is not None:
+        bases = code.values.classes.bases(owner)
+        return any(map(_CLASS.search, bases)) or code.values.classes.method(owner, "state_dict") is not None
+    if any(_is_data(each) for each in values):
         return False
-    return any(
-        call.func.attr in _ONLY_MODELS_HAVE and last_name(call.func.value) == last_name(node)  # type: ignore[attr-defined]
+    name = last_name(node)
+    if _CALLED_A_MODEL.search(name) or any(_CLASS.search(each.origin or "") for each in values):
+        return True
+    return kind_suggested_by(name) is Kind.MODEL and any(
+        call.func.attr in _ONLY_MODELS_HAVE and last_name(call.func.value) == name  # type: ignore[attr-defined]
         for call in code.method_calls(*_ONLY_MODELS_HAVE)
     )
 
 
-_NOT_MODELS = ("builtins.dict", "builtins.list", "builtins.tuple", "collections.OrderedDict")
+_CALLED_A_MODEL = re.compile(
+    r"(^|_)(model|net|network|module|encoder|decoder|classifier|unet|policy|backbone|generator|discriminator"
+    r"|transformer|vae|actor|critic|net[gd])(_?\d+|_[a-z]|_(to_save|without_ddp|ema))?$",
+    re.I,
+)
+"""What is said to be a model and nothing of one: not `model_state`, `model_args`."""
+
+_CLASS = re.compile(r"(^|\.)[A-Z]\w*(Net|Network|Model)$")
+_GIVES_DATA = re.compile(r"state|dict|weight|param|load|numpy|tensor|(^|[._])(get|pop|open|read)$", re.I)
+
+
+def _is_data(value: Value) -> bool:
+    """Whether what is called a model is something else: a state, a container, what a file held."""
+    origin = value.origin or ""
+    called = origin or (ast.unparse(value.call.func) if value.call is not None else "")
+    if origin.startswith("builtins.") and origin != "builtins.NoneType":
+        return True
+    return origin.startswith(_OTHER_MODELS) or bool(_GIVES_DATA.search(called.rpartition(".")[2]))
+
+
+_OTHER_MODELS = ("collections.", "sklearn.", "xgboost.", "lightgbm.", "gensim.", "torch.jit.", "numpy.")
 
 
 def _is_memory(code: Code, target: ast.expr | None) -> bool:

@@ -41,9 +41,9 @@ https://docs.pytorch.org/docs/stable/notes/amp_examples.html#gradient-clipping
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from detectors import Act, Code, Event, Flow, Problem, Tier
+from detectors import Act, Code, Event, Flow, Loop, Problem, Tier, common_loop
 
 TIER = Tier.BUG
 WORDS = ("scaler|Scaler", "clip", "step", "backward")
@@ -82,21 +82,30 @@ def _scaled_before(code: Code, flow: Flow, clip: Event, step: Event) -> Event | 
     def ends(event: Event) -> bool:
         return event.act in (Act.SCALER_STEP, Act.ZERO_GRAD)
 
+    loop = common_loop(clip, step)
+    if not flow.reaches(clip, lambda each: each is step, avoiding=_ends_round(loop, Act.BACKWARD), inside=loop):
+        return None
     for backward in flow.of(Act.BACKWARD):
-        scaler = code.precision.scaler_of(backward)
-        if scaler is None or flow.reaches(clip, lambda event: event is step, avoiding=_is_backward) is False:
+        if code.precision.possible_scaler_of(backward) is None:
             continue
         if not flow.reaches(backward, lambda event: event is clip, avoiding=ends):
             continue
-        between = [each for each in flow.events if code.precision.unscales(each)]
+        loop = common_loop(backward, clip)
         if not any(
-            flow.reaches(backward, lambda event, one=each: event is one, avoiding=ends)  # type: ignore[misc]
-            and flow.reaches(each, lambda event: event is clip, avoiding=ends)
-            for each in between
+            _is_between(flow, backward, each, clip, loop) for each in flow.events if code.precision.unscales(each)
         ):
             return backward
     return None
 
 
-def _is_backward(event: Event) -> bool:
-    return event.act is Act.BACKWARD
+def _is_between(flow: Flow, backward: Event, event: Event, clip: Event, loop: Loop | None) -> bool:
+    """Whether the event can come after the backward and before the clipping, in one iteration of their loop."""
+    ends = _ends_round(loop, Act.SCALER_STEP, Act.ZERO_GRAD)
+    return flow.reaches(backward, lambda other: other is event, avoiding=ends, inside=loop) and flow.reaches(
+        event, lambda other: other is clip, avoiding=ends, inside=loop
+    )
+
+
+def _ends_round(loop: Loop | None, *acts: Act) -> Callable[[Event], bool]:
+    """Whether an event starts the loop's next iteration, or is one of these acts."""
+    return lambda event: event.act in acts or (event.act is Act.LOOP and event.node is loop)

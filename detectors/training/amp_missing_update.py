@@ -36,12 +36,16 @@ https://docs.pytorch.org/docs/stable/amp.html#gradient-scaling
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
 from detectors import Act, Code, Event, Flow, Kind, Problem, Tier, last_name
 
 TIER = Tier.BUG
 WORDS = ("scaler|Scaler", "step")
+
+_UPDATES = re.compile(r"updat|step|scal|optim|finish|hook|callback|(^|_)(after|end|on)(_|$)", re.I)
+_COMES_FIRST = re.compile(r"(^|_)(pre|before)(_|$)", re.I)
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -72,7 +76,7 @@ def _last_step(code: Code, flow: Flow, step: Event) -> ast.stmt:
 
 
 def _is_updated(code: Code, flow: Flow, step: Event) -> bool:
-    """Whether an update follows this step; one elsewhere in the file may, unless it is another branch's own.
+    """Whether an update follows this step; one in a function that does not step may as well.
 
     `update(scale)` now and then sets the scale by hand; it does not stand in for the update of every step.
     """
@@ -87,28 +91,26 @@ def _is_updated(code: Code, flow: Flow, step: Event) -> bool:
 
     if flow.reaches(step, is_update, avoiding=lambda event: event.act is Act.LOOP and event.node in step.loops):
         return True
-    updating = [call for call in code.method_calls("update") if isinstance(call.func, ast.Attribute)]
-    named = [each for each in updating if last_name(each.func.value) == last_name(step.target)]  # type: ignore[attr-defined]
-    return any(code.tree.function(each) is not code.tree.function(step.node) for each in named)
+    stepping = {code.tree.function(each) for each in _named(code, "step", step)}
+    return any(code.tree.function(each) not in stepping for each in _named(code, "update", step))
+
+
+def _named(code: Code, method: str, step: Event) -> list[ast.Call]:
+    """The calls of this method on anything that has the scaler's name."""
+    name = last_name(step.target)
+    return [each for each in code.method_calls(method) if last_name(each.func.value) == name]  # type: ignore[attr-defined]
 
 
 def _may_be_updated(code: Code, flow: Flow, step: Event) -> bool:
-    """Whether code out of sight can update the scaler: it is handed over, or an attribute that a base class can reach.
+    """Whether code out of sight can update the scaler: it is handed over, or its owner is to one that says so."""
+    opaque = [each for each in flow.events if each.act is Act.OPAQUE and not _is_its_own(code, each)]
+    return any(_says_so(each, step) or (step.subject in each.touches and not _saves(each)) for each in opaque)
 
-    A method that scales, back-propagates and steps by itself leaves nothing to its base class.
-    """
-    opaque = [each for each in flow.events if each.act is Act.OPAQUE]
-    others = [each for each in opaque if not _is_its_own(code, each) and not _saves(each)]
-    if any(step.subject in each.touches for each in others):
-        return True
-    scales = [each for each in flow.of(Act.BACKWARD) if code.precision.scaler_of(each) is not None]
-    if any(each.function is step.function for each in scales):
-        return False
-    owner = code.tree.enclosing(step.node, ast.ClassDef)
-    if not isinstance(step.target, ast.Attribute) or owner is None:
-        return any(each.may_touch(step.subject) for each in others)
-    inherits = any(base.rpartition(".")[2] not in _OPEN for base in code.values.classes.bases(owner))
-    return inherits or any(each.may_touch(step.subject) for each in others)
+
+def _says_so(event: Event, step: Event) -> bool:
+    called = last_name(event.node.func) if isinstance(event.node, ast.Call) else ""
+    says = bool(_UPDATES.search(called)) and not _COMES_FIRST.search(called) and not _saves(event)
+    return says and event.may_touch(step.subject)
 
 
 def _is_its_own(code: Code, event: Event) -> bool:
@@ -120,6 +122,3 @@ def _is_its_own(code: Code, event: Event) -> bool:
 def _saves(event: Event) -> bool:
     """Whether it only writes the scaler's state: `save_checkpoint(…, scaler=scaler)`."""
     return isinstance(event.node, ast.Call) and last_name(event.node.func).startswith("save")
-
-
-_OPEN = ("object", "Module", "ABC", "Protocol", "Generic")

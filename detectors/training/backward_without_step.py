@@ -30,10 +30,14 @@ https://docs.pytorch.org/docs/stable/optim.html#taking-an-optimization-step
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
 from detectors import (
+    FUNCTIONS,
     Act,
+    Binding,
+    Bound,
     Code,
     Event,
     Flow,
@@ -46,16 +50,30 @@ from detectors import (
     gives_gradients,
     is_bookkeeping,
     last_name,
+    may_use,
 )
 
 TIER = Tier.BUG
-WORDS = ("backward", "zero_grad")
+WORDS = ("backward", "zero_grad|optim")
+
+_KEEPS_STATE = frozenset(["zero_grad", "param_groups", "state_dict", "load_state_dict", "add_param_group", "defaults"])
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Loops that clear an optimizer's gradients and compute new ones, in a file that never steps it."""
+    """Loops that compute gradients for an optimizer that nothing steps: one they clear, or one they make for it."""
     if code.is_test:
         return
+    found: set[ast.AST] = set()
+    for backward, problem in (*_cleared(code), *_idle(code)):
+        if backward.node not in found:
+            found.add(backward.node)
+            yield problem
+
+
+# -- gradients that are cleared ----------------------------------------------------------------------------
+
+
+def _cleared(code: Code) -> Iterator[tuple[Event, Problem]]:
     stepping = [call.func.value for call in code.method_calls("step") if isinstance(call.func, ast.Attribute)]
     for flow in code.flows:
         for clear in flow.of(Act.ZERO_GRAD):
@@ -70,23 +88,36 @@ def detect(code: Code) -> Iterator[Problem]:
                 name = code.name(clear.target)
                 statement = code.tree.statement(backward.node)
                 same = code.tree.function(clear.node) is code.tree.function(backward.node)
-                yield code.problem(
-                    backward.node,
-                    f"The gradients of `{code.name(backward.node)}` are cleared at line {clear.line} and "
-                    "never applied: "
-                    f"nothing here steps `{name}`, so the weights stay as they are.",
-                    mend=[code.source.insert_after(statement, f"{name}.step()")] if same else [],
-                    related=[(clear.node, "clears the gradients"), (loop, "the loop")],
+                yield (
+                    backward,
+                    code.problem(
+                        backward.node,
+                        f"The gradients of `{code.name(backward.node)}` are cleared at line {clear.line} and "
+                        f"never applied: nothing here steps `{name}`, so the weights stay as they are.",
+                        mend=[code.source.insert_after(statement, f"{name}.step()")] if same else [],
+                        related=[(clear.node, "clears the gradients"), (loop, "the loop")],
+                    ),
                 )
 
 
 def _may_be_same(code: Code, stepped: ast.expr, cleared: ast.expr | None) -> bool:
-    """Whether two expressions of one name can mean one optimizer: not where both were made in sight, by two calls."""
+    """Whether two expressions can mean one optimizer. A parameter and a variable of different functions do not: where
+    the one is handed to the other, the flow shows the step."""
     if last_name(stepped) != last_name(cleared):
         return False
-    one, other = code.values.of(stepped), code.values.of(cleared)
-    made = all(each.call is not None for each in (*one, *other))
-    return not made or bool({each.call for each in one} & {each.call for each in other})
+    one, other = code.values.subject(stepped), code.values.subject(cleared)
+    local = all(isinstance(each, tuple) and each[0] == "name" for each in (one, other))
+    if local and one != other and not _is_generator(code, cleared):
+        return False
+    held, kept = code.values.of(stepped), code.values.of(cleared)
+    made = all(each.call is not None for each in (*held, *kept))
+    return not made or bool({each.call for each in held} & {each.call for each in kept})
+
+
+def _is_generator(code: Code, node: ast.expr | None) -> bool:
+    """Whether the function hands control out at each `yield`: the step may come there."""
+    function = code.tree.function(node) if node is not None else None
+    return function is not None and code.values.calls.is_generator(function)
 
 
 def _is_lost(code: Code, flow: Flow, loop: Loop, backward: Event, clear: Event) -> bool:
@@ -94,20 +125,92 @@ def _is_lost(code: Code, flow: Flow, loop: Loop, backward: Event, clear: Event) 
     inside = [each for each in flow.events if loop in each.loops]
     if backward.within(Region.NO_GRAD) or any(each.act is Act.STEP or _may_step(each, clear) for each in inside):
         return False
+    return not _are_used(loop, inside) and flow.reaches(backward, lambda event: event is clear, inside=loop)
+
+
+def _are_used(loop: Loop, inside: list[Event]) -> bool:
+    """Whether the loop reads the gradients itself, or calls what steps by its name."""
     if any(isinstance(each, ast.Attribute) and each.attr in ("grad", "main_grad") for each in ast.walk(loop)):
-        return False
-    unknown = [each for each in inside if isinstance(each.node, ast.Call) and _steps_by_name(each.node)]
-    return not unknown and flow.reaches(backward, lambda event: event is clear, inside=loop)
+        return True
+    return any(isinstance(each.node, ast.Call) and _steps_by_name(each.node) for each in inside)
 
 
 def _may_step(event: Event, clear: Event) -> bool:
-    if event.act is not Act.OPAQUE or is_bookkeeping(event) or not gives_gradients(event):
+    if is_bookkeeping(event) or not (event.act is Act.FORWARD or gives_gradients(event)):
         return False
-    return event.may_touch(clear.subject)
+    return event.act in (Act.OPAQUE, Act.FORWARD) and may_use(event, clear.subject)
 
 
 def _steps_by_name(call: ast.Call) -> bool:
     name = last_name(call.func)
-    return any(part in name for part in ("step", "update_weights", "apply_grad", "optimize", "optimise")) and (
-        "scheduler" not in last_name(getattr(call.func, "value", None))
-    )
+    owner = last_name(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+    steps = any(part in name for part in ("step", "update_weights", "apply_grad", "optimize", "optimise"))
+    return steps and not re.search(r"sched|(^|_)lr(_|$)|warmup|timer|profil", owner, re.I)
+
+
+# -- optimizers that nothing steps -------------------------------------------------------------------------
+
+
+def _idle(code: Code) -> Iterator[tuple[Event, Problem]]:
+    """Backward calls in a loop of the function that makes an optimizer and never uses it."""
+    for binding, made in _made(code):
+        if not _is_only_kept(code, binding):
+            continue
+        for flow in code.flows:
+            for backward in flow.of(Act.BACKWARD):
+                loop = _loop_of(code, backward, binding)
+                if loop is None or backward.within(Region.NO_GRAD) or not _is_unused(flow, loop):
+                    continue
+                statement = code.tree.statement(backward.node)
+                yield (
+                    backward,
+                    code.problem(
+                        backward.node,
+                        f"`{binding.name}` is made for these gradients and never steps: the weights stay as they are.",
+                        mend=[code.source.insert_after(statement, f"{binding.name}.step()")],
+                        related=[(made, "the optimizer"), (loop, "the loop")],
+                    ),
+                )
+
+
+def _made(code: Code) -> Iterator[tuple[Binding, ast.Call]]:
+    """The variables of functions and of the top level that are given new optimizers and nothing else."""
+    for scope in (code.tree.module, *code.tree.all(*FUNCTIONS)):
+        for bindings in code.names.bindings.all_in(scope).values():
+            if all(_makes_optimizer(code, each) for each in bindings):
+                yield bindings[0], bindings[0].value  # type: ignore[misc]
+
+
+def _makes_optimizer(code: Code, binding: Binding) -> bool:
+    made = binding.value
+    if binding.how is not Bound.ASSIGNMENT or not isinstance(made, ast.Call):
+        return False
+    return all(each.kind is Kind.OPTIMIZER and each.call is made for each in code.values.of(made))
+
+
+def _is_only_kept(code: Code, binding: Binding) -> bool:
+    """Whether the variable is used for nothing but clearing, schedules and the optimizer's own state."""
+    for use in code.tree.all(ast.Name):
+        if use.id != binding.name or binding not in code.names.reaching(use) or isinstance(use.ctx, ast.Store):
+            continue
+        above = code.tree.parents[use]
+        if isinstance(above, ast.Attribute):
+            if above.attr not in _KEEPS_STATE:
+                return False
+        elif not isinstance(above, ast.Call) or code.kind(above) is not Kind.SCHEDULER:
+            return False
+    return True
+
+
+def _loop_of(code: Code, backward: Event, binding: Binding) -> Loop | None:
+    """The loop of the optimizer's own function that repeats the backward, once the optimizer is there."""
+    statement = code.tree.statement(binding.node)
+    if code.tree.scope(statement) is not code.tree.scope(backward.node) or statement.lineno > backward.line:
+        return None
+    loops = code.tree.loops(backward.node)
+    return loops[0] if loops else None
+
+
+def _is_unused(flow: Flow, loop: Loop) -> bool:
+    inside = [each for each in flow.events if loop in each.loops]
+    return not any(each.act is Act.STEP for each in inside) and not _are_used(loop, inside)

@@ -44,7 +44,7 @@ WORDS = ("backward", "step", "zero_grad|clear_grad|.grad", "%|accum|micro")
 def detect(code: Code) -> Iterator[Problem]:
     """Losses back-propagated as they are, where the step comes every k-th batch and clears then."""
     for update in code.updates:
-        if update.loop is None or _scales_elsewhere(code, update):
+        if _scales_elsewhere(code, update):
             continue
         for backward in update.backwards:
             every = _window(code, update, backward)
@@ -73,6 +73,8 @@ def _window(code: Code, update: Update, backward: Event) -> ast.expr | None:
     found = code.intervals.between(backward, update.step)
     if found is not None:
         return found[1].every if _accumulates(code, update, backward, found[1]) else None
+    if update.loop is None:
+        return None
     inner = [loop for loop in backward.loops if loop not in update.step.loops]
     if len(inner) != 1 or not isinstance(inner[0], ast.For) or backward.loops[-2:-1] != (update.loop,):
         return None
@@ -84,6 +86,8 @@ def _window(code: Code, update: Update, backward: Event) -> ast.expr | None:
 
 def _accumulates(code: Code, update: Update, backward: Event, interval: Interval) -> bool:
     """Whether gradients of several batches meet in the step: nothing clears on the way round without a step."""
+    if update.loop is None:
+        return interval.speaks_of_accumulation and _is_cleared_now_and_then(code, update)
     rounds = update.leads_to(
         backward, backward, avoiding=lambda event: update.is_step(event) or update.may_clear(event)
     )
@@ -95,10 +99,18 @@ def _accumulates(code: Code, update: Update, backward: Event, interval: Interval
     return rounds and not is_count and (interval.speaks_of_accumulation or over_loader)
 
 
+def _is_cleared_now_and_then(code: Code, update: Update) -> bool:
+    """Whether a function that somebody calls once a batch clears, and only at an interval."""
+    clears = [each for each in update.events if update.may_clear(each)]
+    return bool(clears) and all(
+        any(code.intervals.of(guard.test, guard.holds) is not None for guard in clear.guards) for clear in clears
+    )
+
+
 def _scales_elsewhere(code: Code, update: Update) -> bool:
-    """Whether the gradients themselves are touched in the loop, or a framework divides."""
-    assert update.loop is not None
-    for node in ast.walk(update.loop):
+    """Whether the gradients themselves are touched in the stretch that repeats, or a framework divides."""
+    stretch = update.loop or code.tree.function(update.step.node)
+    for node in ast.walk(stretch) if stretch is not None else ():
         if isinstance(node, ast.Attribute) and node.attr in ("grad", "main_grad", "accumulate"):
             return True
         func = node.func if isinstance(node, ast.Call) else None
