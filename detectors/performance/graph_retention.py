@@ -54,7 +54,7 @@ def detect(code: Code) -> Iterator[Problem]:
         if not isinstance(node, ast.Call) and code.gradients.on(node) is False:
             continue  # what is computed or copied without gradients has no graph
         backward = code.tensors.spent_by(kept)
-        if backward is None or code.argument(backward, "retain_graph") is not None:
+        if backward is None or code.argument(backward, "retain_graph") is not None or _is_rebound(code, backward, kept):
             continue
         loop = _repeated(code, node, backward)
         if code.gradients.backpropagated_by(keeper) is not None or not _outlives(code, keeper, loop, node):
@@ -75,6 +75,21 @@ def detect(code: Code) -> Iterator[Problem]:
                 fix=fix,
                 related=[(backward, "the gradients were computed here")],
             )
+
+
+def _is_rebound(code: Code, backward: ast.Call, kept: ast.expr) -> bool:
+    """Whether the block of the backward gives the name another value after it: `loss = loss.detach()`."""
+    if not isinstance(kept, ast.Name):
+        return False
+    statement = code.tree.statement(backward)
+    later = (each for each in code.tree.block(statement) if each.lineno > statement.lineno)
+    return any(
+        isinstance(each, ast.Assign)
+        and each.lineno < kept.lineno
+        and any(isinstance(target, ast.Name) and target.id == kept.id for target in each.targets)
+        and not code.tensors.is_attached(each.value)
+        for each in later
+    )
 
 
 def _is_used_as_tensor(code: Code, keeper: ast.expr) -> bool:
