@@ -10,7 +10,7 @@ from detectors._engine.bindings import Binding, Bound
 from detectors._engine.catalogue import Detector, Page, all_detectors
 from detectors._engine.code import Code
 from detectors._engine.columns import Column
-from detectors._engine.endpoints import Endpoint
+from detectors._engine.endpoints import SERVERS, Endpoint
 from detectors._engine.events import Act, Region
 from detectors._engine.finding import (
     Analysis,
@@ -27,7 +27,7 @@ from detectors._engine.flow import Event, Flow
 from detectors._engine.generations import GRADIENT_WORDS
 from detectors._engine.hidden import gives_gradients, is_bookkeeping, may_use
 from detectors._engine.libraries import Kind, kind_made_by, kind_suggested_by
-from detectors._engine.llm_calls import LlmCall
+from detectors._engine.llm_calls import LLM_LIBRARIES, LlmCall
 from detectors._engine.loaders import Loader, Style
 from detectors._engine.loops import TrainingStep, common_loop
 from detectors._engine.mend import Change
@@ -59,9 +59,11 @@ __all__ = [
     "FUNCTIONS",
     "GRADIENT_WORDS",
     "LIBRARIES",
+    "LLM_LIBRARIES",
     "NOT_PINNED",
     "RERANKS",
     "SECRET_PREFIXES",
+    "SERVERS",
     "STORES",
     "Act",
     "Activation",

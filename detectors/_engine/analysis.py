@@ -26,7 +26,8 @@ def analyse(
     limits the detectors by name.
     """
     chosen = [each for each in all_detectors() if rules is None or each.name in rules]
-    willing = [each for each in chosen if each.may_fire(text)]
+    known: dict[str, bool] = {}
+    willing = [each for each in chosen if each.may_fire(text, known)]
     if not willing:
         return Analysis()
     try:

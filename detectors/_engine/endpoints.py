@@ -54,6 +54,14 @@ _CALLBACKS = frozenset(["click", "submit", "change", "upload", "release", "selec
 _NOT_DATA = re.compile(r"^(self|cls|request|req|_|background_tasks|response|db|session|context|ctx|progress)$")
 
 
+SERVERS = (
+    "fastapi|flask|quart|sanic|starlette|litestar|aiohttp|from bottle|import bottle|falcon|robyn|from ninja"
+    "|import ninja|bentoml|from ray|import ray|litserve|torch_handler|kserve|mlserver|from cog|import cog|gradio|runpod"
+    "|import modal|from modal|event, context|event: |TritonPythonModel|predict_fn|rest_framework|mlflow|streamlit"
+)
+"""Words without one of which a file has no endpoint."""
+
+
 @dataclass(frozen=True, eq=False)
 class Endpoint:
     """A function that runs once a request; `place` is what makes it one: a decorator, a registration, its name."""

@@ -16,6 +16,11 @@ from detectors._engine.names import Names
 from detectors._engine.tree import FUNCTIONS, Tree
 from detectors._engine.values import Value, Values
 
+LLM_LIBRARIES = (
+    "openai|anthropic|genai|generativeai|generative_models|mistralai|from cohere|import cohere|from groq|import groq"
+    "|from together|import together|litellm|ollama|InferenceClient|bedrock|langchain|llama_index|vllm"
+)
+"""Words without one of which a file calls no language model through a client."""
 _CLIENTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (library, re.compile(f"(?:{pattern})$"))
     for library, pattern in (

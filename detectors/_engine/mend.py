@@ -101,14 +101,16 @@ class Source:
         return Change(line, column, line, column, before), Change(end_line, end_column, end_line, end_column, after)
 
     def set_keyword(self, call: ast.Call, name: str, value: str) -> Change:
-        """Gives the call this keyword argument, in place of the one it has."""
+        """Gives the call this keyword argument, in place of the one it has; on its own line where the others are."""
         for keyword in call.keywords:
             if keyword.arg == name:
                 return self.replace(keyword.value, value)
         given: Sequence[ast.AST] = [*call.args, *call.keywords]
         if given:
-            _, _, end_line, end_column = self._span(max(given, key=lambda each: self._span(each)[2:]))
-            return Change(end_line, end_column, end_line, end_column, f", {name}={value}")
+            line, column, end_line, end_column = self._span(max(given, key=lambda each: self._span(each)[2:]))
+            before = self.lines[line - 1][:column]
+            between = f",\n{before}" if not before.strip() else ", "
+            return Change(end_line, end_column, end_line, end_column, f"{between}{name}={value}")
         _, _, end_line, end_column = self._span(call)
         return Change(end_line, end_column - 1, end_line, end_column - 1, f"{name}={value}")
 

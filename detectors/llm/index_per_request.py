@@ -44,10 +44,10 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import FUNCTIONS, Bound, Code, Endpoint, Problem, Tier, last_name
+from detectors import FUNCTIONS, SERVERS, Bound, Code, Endpoint, Problem, Tier, last_name
 
 TIER = Tier.RISK
-WORDS = ("from_documents|from_texts", "@|click|submit|Interface|handler|Resource|LitAPI")
+WORDS = ("from_documents|from_texts", SERVERS)
 
 _BUILDS = re.compile(
     r"(langchain\w*\.(\w+\.)*[A-Z]\w*\.from_(documents|texts)|llama_index\.(\w+\.)*\w+Index\.from_documents)$"

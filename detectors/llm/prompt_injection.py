@@ -50,8 +50,9 @@ from collections.abc import Iterator
 from detectors import Bound, Code, Problem, Tier, is_built
 
 TIER = Tier.RISK
-WORDS = ("system|System|instructions", "@|requests|httpx|input(|handler|Interface|urlopen")
+WORDS = ("system|System|instructions|user|input=|contents=", "@|requests|httpx|input(|handler|Interface|urlopen")
 
+_FROM_OUTSIDE = "is fetched from outside"
 _FETCHED = re.compile(r"(requests|httpx)\.(get|post|request)$|urllib\.request\.urlopen$|builtins\.input$")
 _SYSTEM_CALLS = (
     "langchain_core.messages.SystemMessage",
@@ -77,6 +78,46 @@ def detect(code: Code) -> Iterator[Problem]:
                     "orders.",
                 )
                 break
+
+    yield from _beside_instructions(code)
+
+
+_DELIMITERS = re.compile(r"[<>`{}\[\]|]|\"|'{2,}|#{2,}|-{3,}|={3,}|\*{3,}")
+_FEW_WORDS = 4
+
+
+def _beside_instructions(code: Code) -> Iterator[Problem]:
+    """Fetched text that follows instructions in a user's message, with nothing that says where it begins and ends."""
+    for content in _user_prompts(code):
+        built = _built(code, content)
+        literal = " ".join(each.value for each in ast.walk(built) if _is_text(each)) if built is not None else ""  # type: ignore[attr-defined]
+        if built is None or _DELIMITERS.search(literal) or len(literal.split()) < _FEW_WORDS:
+            continue
+        part = next((each for each in _parts(built) if _outside(code, each, 0) == _FROM_OUTSIDE), None)
+        if part is not None:
+            yield code.problem(
+                content,
+                f"`{code.name(part)}` {_FROM_OUTSIDE} and stands beside the instructions with nothing around it: what "
+                "is written there reads like one of them.",
+                tier=Tier.ADVICE if code.is_notebook else None,
+            )
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _user_prompts(code: Code) -> Iterator[ast.expr]:
+    for call in code.llm_calls.all:
+        for keyword in call.node.keywords:
+            if keyword.arg in ("input", "contents", "prompt"):
+                yield keyword.value
+            for message in ast.walk(keyword.value) if keyword.arg == "messages" else ():
+                keys = [getattr(each, "value", None) for each in message.keys] if isinstance(message, ast.Dict) else []
+                if isinstance(message, ast.Dict) and "content" in keys and "role" in keys:
+                    role = message.values[keys.index("role")]
+                    if isinstance(role, ast.Constant) and role.value == "user":
+                        yield message.values[keys.index("content")]
 
 
 def _system_prompts(code: Code) -> Iterator[tuple[ast.AST, ast.expr]]:
@@ -127,7 +168,7 @@ def _outside(code: Code, part: ast.expr, depth: int) -> str:
         return ""
     for each in ast.walk(part):
         if isinstance(each, ast.Call) and _FETCHED.match(code.origin(each) or ""):
-            return "is typed in" if code.origin(each) == "builtins.input" else "is fetched from outside"
+            return "is typed in" if code.origin(each) == "builtins.input" else _FROM_OUTSIDE
     if code.endpoints.all and code.endpoints.directly_in(part) is not None and _is_free_text(code, part):
         return "comes from the request"
     if isinstance(part, (ast.Name, ast.Attribute)):

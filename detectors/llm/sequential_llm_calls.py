@@ -46,12 +46,12 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Tier
+from detectors import LLM_LIBRARIES, Code, Problem, Tier
 
 TIER = Tier.RISK
 WORDS = (
     "for ",
-    "openai|anthropic|genai|mistral|cohere|groq|together|litellm|ollama|langchain|llama_index|vllm|sentence_transformers",
+    f"{LLM_LIBRARIES}|sentence_transformers",
 )
 
 _ROUNDS = re.compile(

@@ -44,12 +44,12 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Tier, last_name
+from detectors import LLM_LIBRARIES, Code, Problem, Tier, last_name
 
 TIER = Tier.ADVICE
 WORDS = (
     "eval|EVAL|test_|TEST_|golden|GOLDEN|benchmark|BENCHMARK",
-    "openai|anthropic|genai|mistral|cohere|groq|litellm|ollama|langchain|llama_index|ragas|deepeval",
+    f"{LLM_LIBRARIES}|ragas|deepeval",
 )
 
 _NAMED = re.compile(

@@ -46,13 +46,13 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import FUNCTIONS, Code, LlmCall, Problem, Tier
+from detectors import FUNCTIONS, LLM_LIBRARIES, Code, LlmCall, Problem, Tier
 
 TIER = Tier.RISK
 WORDS = (
     "while ",
     "tool|function_call|requires_action|Action",
-    "openai|anthropic|genai|mistral|cohere|groq|together|litellm|ollama|langchain|bedrock",
+    LLM_LIBRARIES,
 )
 
 _TOOLS = re.compile(r"tool_?(calls|use|outputs|results?)|function_?call|requires_action|ToolMessage|Observation", re.I)

@@ -41,12 +41,10 @@ https://docs.litellm.ai/docs/completion/reliable_completions
 import ast
 from collections.abc import Iterator
 
-from detectors import Code, LlmCall, Problem, Tier
+from detectors import LLM_LIBRARIES, Code, LlmCall, Problem, Tier
 
 TIER = Tier.RISK
-WORDS = (
-    "openai|anthropic|genai|mistralai|cohere|groq|together|litellm|ollama|InferenceClient|bedrock|langchain|llama_index",
-)
+WORDS = (LLM_LIBRARIES,)
 
 _LONG_WAITS = {
     "langchain": frozenset(

@@ -44,12 +44,12 @@ https://docs.anthropic.com/en/docs/build-with-claude/tool-use
 import ast
 from collections.abc import Iterator
 
-from detectors import FUNCTIONS, Bound, Code, LlmCall, Problem, Tier
+from detectors import FUNCTIONS, LLM_LIBRARIES, Bound, Code, LlmCall, Problem, Tier
 
 TIER = Tier.RISK
 WORDS = (
     "json.loads|literal_eval|split|int(|float(|.group",
-    "openai|anthropic|genai|mistral|cohere|groq|together|litellm|ollama|langchain|llama_index|pipeline|boto3|vllm",
+    f"{LLM_LIBRARIES}|pipeline",
 )
 
 _STRUCTURED = (

@@ -36,12 +36,12 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Bound, Code, Problem, Tier
+from detectors import LLM_LIBRARIES, Bound, Code, Problem, Tier
 
 TIER = Tier.RISK
 WORDS = (
-    "read_text|.read()|page_content",
-    "openai|anthropic|genai|mistral|cohere|groq|litellm|ollama|langchain|llama_index",
+    "read_text|.read()|page_content|load_data",
+    LLM_LIBRARIES,
 )
 
 _MEANT = re.compile(
@@ -49,6 +49,7 @@ _MEANT = re.compile(
     r"|sys\.stdin|image|audio|args\.|[\"']rb[\"']|skill|soul|policy|diff|log|error|source|code|\.py\b|\.sql\b|input",
     re.I,
 )
+_LOADERS = re.compile(r"(langchain|llama_index)\w*\.(\w+\.)*\w*(Loader|Reader)$")
 _LIMITS = re.compile(
     r"truncat|max_(chars|len|input|context)|split|chunk|shorten|limit|\[:|num_tokens|count_tokens|tiktoken|cache_control",
     re.I,
@@ -76,13 +77,27 @@ def _documents(code: Code, node: ast.AST, depth: int) -> Iterator[ast.expr]:
     if depth > 5:
         return
     for each in ast.walk(node):
-        if isinstance(each, ast.Call) and _reads_whole(code, each):
+        if isinstance(each, ast.Call) and (_reads_whole(code, each) or _joins_all(code, each)):
             yield each
         elif isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load):
             for binding in code.names.reaching(each):
                 is_value = binding.how is Bound.ASSIGNMENT and binding.value is not None
                 if is_value and binding.scope is code.tree.scope(each) and binding.value is not None:
                     yield from _documents(code, binding.value, depth + 1)
+
+
+def _joins_all(code: Code, call: ast.Call) -> bool:
+    """`"\\n".join(page.page_content for page in PyPDFLoader(path).load())`: nothing has chosen among the pages."""
+    match call:
+        case ast.Call(
+            func=ast.Attribute(attr="join", value=ast.Constant()),
+            args=[ast.GeneratorExp(generators=[every]) | ast.ListComp(generators=[every])],
+        ) if not every.ifs:
+            loaded = code.definitions.of(every.iter)
+            match loaded:
+                case ast.Call(func=ast.Attribute(attr="load" | "lazy_load" | "load_data", value=loader)):
+                    return bool(_LOADERS.match(code.values.only(loader).origin or ""))
+    return False
 
 
 def _reads_whole(code: Code, call: ast.Call) -> bool:

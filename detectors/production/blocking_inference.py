@@ -41,10 +41,10 @@ https://docs.python.org/3/library/asyncio-dev.html#running-blocking-code
 import ast
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Tier
+from detectors import SERVERS, Change, Code, Problem, Tier
 
 TIER = Tier.RISK
-WORDS = ("async def",)
+WORDS = ("async def", SERVERS)
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -64,7 +64,7 @@ def detect(code: Code) -> Iterator[Problem]:
             yield code.problem(
                 place,
                 f"`{model}` {what} its answer on the event loop{where}: meanwhile the server answers nobody else.",
-                mend=[code.source.replace(place, _in_thread(code, place))],
+                mend=_in_thread(code, place),
                 related=[(endpoint.function, "runs on the event loop")],
             )
 
@@ -101,10 +101,15 @@ def _is_async(code: Code, node: ast.Call) -> bool:
     return "Async" in made or last.startswith(("a", "async")) or call.method.startswith("aio.") or "_async" in last
 
 
-def _in_thread(code: Code, call: ast.Call) -> str:
-    given = [code.source.of(each) for each in call.args]
-    given += [
-        f"{each.arg}={code.source.of(each.value)}" if each.arg else f"**{code.source.of(each.value)}"
-        for each in call.keywords
-    ]
-    return f"await asyncio.to_thread({', '.join([code.source.of(call.func), *given])})"
+def _in_thread(code: Code, call: ast.Call) -> list[Change]:
+    """`f(x)` as `await asyncio.to_thread(f, x)`; arguments on lines of their own stay there."""
+    function = code.source.of(call.func)
+    given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
+    in_thread = code.source.replace(call.func, "await asyncio.to_thread")
+    if not given:
+        return [code.source.replace(call, f"await asyncio.to_thread({function})")]
+    first = given[0]
+    indent = code.source.indent(first.lineno)
+    is_apart = first.lineno > call.lineno and first.col_offset == len(indent)
+    between = f",\n{indent}" if is_apart else ", "
+    return [in_thread, code.source.replace(first, f"{function}{between}{code.source.of(first)}")]

@@ -32,7 +32,12 @@ from detectors import SECRET_PREFIXES, Code, Problem, Tier
 TIER = Tier.BUG
 WORDS = (
     "|".join(
-        (*SECRET_PREFIXES, "PRIVATE KEY-----", "key", "KEY", "secret", "SECRET", "cohere", "mistralai", "comet_ml")
+        (
+            *("wandb", "WANDB", "Wandb", "aws", "AWS", "Aws", "secret_access_key", "cohere", "COHERE", "CO_API_KEY"),
+            *("mistral", "MISTRAL", "azure", "Azure", "AZURE", "comet", "COMET", "kaggle", "KAGGLE", "pinecone"),
+            *("PINECONE", "together", "TOGETHER", "elevenlabs", "ELEVENLABS", "xi-api-key", "PRIVATE KEY-----"),
+            *SECRET_PREFIXES,
+        )
     ),
 )
 

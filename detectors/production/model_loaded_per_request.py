@@ -39,12 +39,12 @@ https://docs.streamlit.io/develop/concepts/architecture/caching#stcache_resource
 import ast
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Tier
+from detectors import SERVERS, Code, Problem, Tier
 
 TIER = Tier.BUG
 WORDS = (
     "from_pretrained|pipeline|load|Transformer|CrossEncoder|create_model|InferenceSession|WhisperModel|YOLO|LLM|Llama|Reader",
-    "@|Interface|click|submit|handler|_fn|streamlit|LitAPI|BaseHandler|Triton",
+    SERVERS,
 )  # fmt: skip
 
 

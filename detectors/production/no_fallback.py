@@ -45,12 +45,12 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Code, Function, Problem, Tier
+from detectors import LLM_LIBRARIES, SERVERS, Code, Function, Problem, Tier
 
 TIER = Tier.RISK
 WORDS = (
-    "openai|anthropic|genai|mistralai|cohere|groq|together|litellm|ollama|InferenceClient|bedrock|langchain|llama_index",
-    "@|Interface|handler|click|submit|LitAPI",
+    LLM_LIBRARIES,
+    SERVERS,
 )
 
 _HANDLERS = re.compile(

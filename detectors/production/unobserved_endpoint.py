@@ -44,10 +44,10 @@ https://opentelemetry.io/docs/languages/python/
 import re
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Tier
+from detectors import SERVERS, Code, Problem, Tier
 
 TIER = Tier.ADVICE
-WORDS = ("@|Interface|handler|LitAPI|BaseHandler",)
+WORDS = (SERVERS,)
 
 _MEASURES = re.compile(
     r"prometheus|opentelemetry|otel|statsd|datadog|ddtrace|newrelic|sentry|logfire|langfuse|langsmith|phoenix|arize|evidently"

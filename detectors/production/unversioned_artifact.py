@@ -49,7 +49,7 @@ _TRACKERS = re.compile(
     r"\b(wandb|mlflow|neptune|comet_ml|clearml|aim|dvclive|dvc|hydra|sacred|trackio|swanlab|bentoml|ray|huggingface_hub"
     r"|sagemaker|azureml|aiplatform|kubeflow|metaflow|zenml|prefect|airflow)\b|push_to_hub|chdir|upload|sys\.argv"
 )
-_WRITERS = ("torch.save", "joblib.dump", "safetensors.torch.save_file")
+_WRITERS = ("torch.save", "joblib.dump", "safetensors.torch.save_file", "pickle.dump", "cloudpickle.dump", "dill.dump")
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -100,6 +100,8 @@ def _constant(code: Code, node: ast.expr) -> str:
                 if value is not None and value is not node and not isinstance(value, ast.Name)
                 else ""
             )
+        case ast.Call(args=[path, ast.Constant(value=str() as mode)]) if code.origin(node) == "builtins.open":
+            return _constant(code, path) if "w" in mode else ""
         case ast.Call() if code.origin(node) in ("os.path.join", "pathlib.Path"):
             parts = [_constant(code, each) for each in node.args]
             return "/".join(parts) if all(parts) else ""
