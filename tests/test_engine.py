@@ -435,7 +435,7 @@ def test_changes_keep_everything_outside_them() -> None:
 
     problem = code.problem(call, "…", fix=[code.source.set_keyword(call, "weights_only", "True")])
 
-    assert problem.good == "x = load(  'ä',  # why\n    a=1, weights_only=True)  # end"
+    assert problem.good == "x = load(  'ä',  # why\n    a=1,\n    weights_only=True)  # end"
 
 
 def test_a_block_is_indented_without_touching_its_strings() -> None:

@@ -145,6 +145,9 @@ def test_a_comment_silences_a_rule_in_a_cell() -> None:
     [
         ("%matplotlib inline\nx = 1", "pass\nx = 1\n"),
         ("!pip install torch\nx = 1", "pass\nx = 1\n"),
+        ("pip install -q torch\nx = 1", "pass\nx = 1\n"),
+        ("cd ../data\nmkdir -p out\nx = 1", "pass\npass\nx = 1\n"),
+        ("cat = ls\ncat (1)\nmv -x", "cat = ls\ncat (1)\nmv -x\n"),
         ("!pip install \\\n  torch\nx = 1", "pass\n\nx = 1\n"),
         ("files = !ls\nx = 1", "files = get_ipython()\nx = 1\n"),
         ("path = %pwd", "path = get_ipython()\n"),

@@ -11,7 +11,9 @@ _PYTHON_MAGICS = frozenset({"capture", "heat", "memit", "mprun", "prun", "scalen
 """Cell magics whose body is Python of the notebook's own name space."""
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w*)")
 _TIMED = re.compile(r"(?P<indent>\s*)%time\s+(?P<statement>\S.*)")
-_LINE = re.compile(r"(?P<indent>\s*)(?:[%!?]|[^#'\"]*\?\s*$)")
+_AUTOMAGICS = r"(?:pip|conda|mamba|cd|ls|mkdir|rmdir|rm|cp|mv|cat)\s+[\w.~/$'\"-]"
+"""IPython takes the sign before these for granted: https://ipython.readthedocs.io/en/stable/interactive/reference.html"""
+_LINE = re.compile(rf"(?P<indent>\s*)(?:[%!?]|{_AUTOMAGICS}|[^#'\"]*\?\s*$)")
 _ASSIGNED = re.compile(r"(?P<target>\s*[\w., ]+?\s*=)\s*[!%]")
 _MOST_TRIES = 40
 
