@@ -14,8 +14,9 @@ from typer.testing import CliRunner, Result
 from app.cli import cli
 from app.formats import Format, Outcome, rendered
 from app.local import check as whole_files
-from app.local.cache import Cache, key
+from app.local.cache import Cache, Entry, key
 from app.local.check import Source, analysed, check
+from app.local.neighbours import WorkTree
 from app.local.sources import UnreadableSource, decoded, source_files, source_text
 from app.review.find import FileReport
 from app.review.options import Options
@@ -291,9 +292,9 @@ def test_a_broken_or_forbidden_cache_is_no_cache(folder: Path) -> None:
 def test_a_report_survives_the_cache_whole(folder: Path) -> None:
     edits = (Edit(1, 2, None), Edit(3, 3, "x\ny"))
     whole = FileReport("a.py", (finding(1, 3, fix=edits, related=(Related(1, "the loop"),)),), (Skipped("a.py", "é"),))
-    Cache(folder).write([("k", whole)])
+    Cache(folder).write([("k", Entry(whole))])
 
-    assert Cache(folder).read(["k", "other"]) == {"k": whole}
+    assert Cache(folder).read(["k", "other"], WorkTree()) == {"k": whole}
 
 
 def fatal(text: str, path: str, *_: object) -> FileReport:
@@ -309,7 +310,7 @@ def test_a_source_that_ends_its_process_is_named_and_the_rest_checked(monkeypatc
     monkeypatch.setattr(whole_files, "found_in", fatal)
     sources = [Source(f"{number}.py", "fatal" if number == 20 else "x") for number in range(48)]
 
-    reports = {report.path: report for report in analysed(sources, jobs=2)}
+    reports = {entry.report.path: entry.report for entry in analysed(sources, jobs=2)}
 
     assert len(reports) == 48
     assert [path for path, report in reports.items() if report.skipped] == ["20.py"]
@@ -330,7 +331,7 @@ def test_a_source_without_end_is_named_and_the_rest_checked(monkeypatch: pytest.
     monkeypatch.setattr(whole_files, "SECONDS", 0.05)
     sources = [Source("a.py", "endless"), Source("b.py", "x")]
 
-    assert list(analysed(sources, jobs=1)) == [
+    assert [entry.report for entry in analysed(sources, jobs=1)] == [
         FileReport("a.py", skipped=(Skipped("a.py", "its analysis took longer than 0.05 seconds"),)),
         FileReport("b.py"),
     ]
@@ -537,3 +538,76 @@ def test_a_review_from_a_folder_below_the_repositorys_follows_imports(
     monkeypatch.chdir(folder / "jobs")
 
     assert "missing-zero-grad" not in run("review", "--base", "HEAD").stdout
+
+
+FOLLOWING = "from {} import clear\n\n" + TRAINING.replace("optimizer.zero_grad()", "clear(optimizer)")
+CLEARS = "def clear(optimizer):\n    optimizer.zero_grad()\n"
+FORGETS = "def clear(optimizer):\n    optimizer.state.clear()\n    optimizer.step()\n"
+
+
+def found_by_check(*arguments: object) -> bool:
+    return "missing-zero-grad" in run("check", *arguments).stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "module", "place"),
+    [
+        ("train.py", "cleaning", "cleaning.py"),
+        ("jobs/train.py", "cleaning", "jobs/cleaning.py"),
+        ("jobs/train.py", "vision.cleaning", "src/vision/cleaning.py"),
+        ("src/vision/jobs/train.py", "..cleaning", "src/vision/cleaning/__init__.py"),
+    ],
+)
+@pytest.mark.parametrize("is_absolute", [False, True])
+def test_check_follows_imports_in_the_work_tree_and_forgets_when_they_change(
+    folder: Path, path: str, module: str, place: str, is_absolute: bool
+) -> None:
+    git("init", "-q")
+    train, helper = folder / path, folder / place
+    for each in (train, helper):
+        each.parent.mkdir(parents=True, exist_ok=True)
+    train.write_text(FOLLOWING.format(module))
+    named = train if is_absolute else path
+    assert not found_by_check(named)
+
+    helper.write_text(FORGETS)
+    assert found_by_check(named)
+    helper.write_text(CLEARS)
+    assert not found_by_check(named)
+    helper.write_text(FORGETS)
+    assert found_by_check(named)
+    helper.unlink()
+    assert not found_by_check(named)
+    assert not found_by_check(named, "--no-cache")
+
+
+def test_what_lies_outside_of_the_repository_is_not_followed(folder: Path) -> None:
+    (folder / "own").mkdir()
+    (folder / "own" / "train.py").write_text(FOLLOWING.format("cleaning"))
+    (folder / "cleaning.py").write_text(FORGETS)
+    assert found_by_check(folder)
+
+    subprocess.run(["git", "init", "-q", folder / "own"], check=True)
+    assert not found_by_check(folder / "own", "--no-cache")
+
+
+def test_files_that_are_as_they_were_are_not_analysed_again_whatever_lies_around_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "train.py").write_text(FOLLOWING.format("cleaning"))
+    (folder / "cleaning.py").write_text(FORGETS)
+    first = run("check", ".").stdout
+    (folder / "other.txt").write_text("")
+    monkeypatch.setattr(whole_files, "found_in", lambda *_: pytest.fail("analysed again"))
+
+    assert run("check", ".").stdout == first
+
+
+def test_many_processes_follow_the_same_imports(folder: Path) -> None:
+    (folder / "cleaning.py").write_text(FORGETS)
+    for number in range(40):
+        (folder / f"train_{number}.py").write_text(FOLLOWING.format("cleaning"))
+
+    together = run("check", ".", "--jobs", "2", "--no-cache", "--format", "json").stdout
+    assert together == run("check", ".", "--jobs", "1", "--no-cache", "--format", "json").stdout
+    assert together.count('"missing-zero-grad"') == 40

@@ -6,8 +6,9 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.local.cache import Cache, key
+from app.local.cache import Cache, Entry, key
 from app.local.manifests import Manifests
+from app.local.neighbours import Neighbourhood, WorkTree
 from app.local.sources import UnreadableSource, source_files, source_text
 from app.local.time_limit import OutOfTime, at_most
 from app.review.find import FileReport, found_in
@@ -22,11 +23,13 @@ _WORTH_A_POOL = 32
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that was read; `path` as it is shown, `versions` what is pinned where it is."""
+    """A file that was read; `path` as it is shown, `versions` what is pinned where it is, `top` the folder of its
+    repository ("" is the present folder)."""
 
     path: str
     text: str
     versions: Versions = NOT_PINNED
+    top: str = ""
 
 
 def check(paths: Sequence[Path], *, jobs: int, cache: Cache | None) -> tuple[FileReport, ...]:
@@ -40,21 +43,26 @@ def check(paths: Sequence[Path], *, jobs: int, cache: Cache | None) -> tuple[Fil
         except UnreadableSource as reason:
             reports[path] = FileReport(path, skipped=(Skipped(path, str(reason)),))
     manifests = Manifests(paths, sources)
-    sources = {path: replace(each, versions=manifests.versions(path)) for path, each in sources.items()}
+    sources = {
+        path: replace(each, versions=manifests.versions(path), top=manifests.top(path))
+        for path, each in sources.items()
+    }
     reports |= {each.path: FileReport(each.path, skipped=(each,)) for each in manifests.broken}
     keys = {each.path: key(each.path, each.text, each.versions) for each in sources.values()} if cache else {}
-    known = cache.read(keys.values()) if cache else {}
+    tree = WorkTree({path: each.text for path, each in sources.items()})
+    known = cache.read(keys.values(), tree) if cache else {}
     missing = [source for source in sources.values() if keys.get(source.path) not in known]
-    found = {report.path: report for report in analysed(missing, jobs=jobs)}
+    entries = {entry.report.path: entry for entry in analysed(missing, jobs=jobs)}
     if cache:
-        cache.write((keys[path], report) for path, report in found.items() if not report.skipped)
-    reports |= {path: known[name] for path, name in keys.items() if name in known} | found
+        cache.write((keys[path], entry) for path, entry in entries.items() if not entry.report.skipped)
+    reports |= {path: known[name] for path, name in keys.items() if name in known}
+    reports |= {path: entry.report for path, entry in entries.items()}
     return tuple(reports[path] for path in sorted(reports))
 
 
-def analysed(sources: Sequence[Source], *, jobs: int) -> Iterator[FileReport]:
-    """A report for each source. A source that ends its process (out of memory, a stack overflow) is named and
-    costs no other its report."""
+def analysed(sources: Sequence[Source], *, jobs: int) -> Iterator[Entry]:
+    """A report for each source, with what was read around it. A source that ends its process (out of memory, a stack
+    overflow) is named and costs no other its report."""
     if jobs < 2 or len(sources) < _WORTH_A_POOL:
         yield from _analyse_all(sources)
         return
@@ -69,27 +77,29 @@ def analysed(sources: Sequence[Source], *, jobs: int) -> Iterator[FileReport]:
             yield _analyse_alone(source)
 
 
-def _done(future: Future[list[FileReport]]) -> list[FileReport]:
+def _done(future: Future[list[Entry]]) -> list[Entry]:
     return [] if isinstance(future.exception(), BrokenProcessPool) else future.result()
 
 
-def _analyse_all(sources: Sequence[Source]) -> list[FileReport]:
-    return [_analyse(source) for source in sources]
+def _analyse_all(sources: Sequence[Source]) -> list[Entry]:
+    tree = WorkTree()
+    return [_analyse(source, tree) for source in sources]
 
 
-def _analyse(source: Source) -> FileReport:
+def _analyse(source: Source, tree: WorkTree) -> Entry:
+    around = Neighbourhood(tree, source.top)
     try:
         with at_most(SECONDS):
-            return found_in(source.text, source.path, None, source.versions)
+            return Entry(found_in(source.text, source.path, around, source.versions), around.evidence)
     except OutOfTime:
         reason = f"its analysis took longer than {SECONDS} seconds"
-        return FileReport(source.path, skipped=(Skipped(source.path, reason),))
+        return Entry(FileReport(source.path, skipped=(Skipped(source.path, reason),)))
 
 
-def _analyse_alone(source: Source) -> FileReport:
+def _analyse_alone(source: Source) -> Entry:
     with ProcessPoolExecutor(1) as pool:
         try:
-            return pool.submit(_analyse, source).result()
+            return pool.submit(_analyse, source, WorkTree()).result()
         except BrokenProcessPool:
             reason = "its analysis ended the process, perhaps for want of memory"
-            return FileReport(source.path, skipped=(Skipped(source.path, reason),))
+            return Entry(FileReport(source.path, skipped=(Skipped(source.path, reason),)))

@@ -74,6 +74,10 @@ class Manifests:
         """What holds for a file."""
         return self._versions(os.path.dirname(file))
 
+    def top(self, file: str) -> str:
+        """The folder in which a file's neighbours are, as the file's own path would name it."""
+        return self._top(Path(file).parent).as_posix() if file.startswith("/") else ""
+
     @property
     def broken(self) -> list[Skipped]:
         """The manifests that could not be read, by their paths from the present folder."""
