@@ -75,6 +75,7 @@ class Neighbours:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
         self._texts: dict[str, str | None] = {}
+        self._count = 0
         self._modules: dict[tuple[str, str], list[tuple[str, str]]] = {}
 
     def modules(self, name: str, importer: str) -> list[tuple[str, str]]:
@@ -88,7 +89,8 @@ class Neighbours:
 
     def _text(self, path: str) -> str | None:
         if path not in self._texts:
-            if sum(each is not None for each in self._texts.values()) >= _AT_MOST:
+            if self._count >= _AT_MOST:
                 return None
             self._texts[path] = self._repository.read(path)
+            self._count += self._texts[path] is not None
         return self._texts[path]
