@@ -1,7 +1,6 @@
 """A parsed file as flows see it, and what the names that it imports mean in other files of the repository."""
 
 import ast
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -120,9 +119,9 @@ class Imports:
             module += "."  # `from . import name`
         if not module or self._neighbours is None:
             return
-        named = re.compile(rf"\b{re.escape(name)}\b|import \*")
         for text, path in self._neighbours.modules(module, importer.path):
-            unit = _parsed(text, path) if path != importer.path and named.search(text) else None
+            may_have = path != importer.path and (name in text or "import *" in text)
+            unit = _parsed(text, path) if may_have else None
             found = self._in(unit, name, hops) if unit is not None else None
             if found is not None:
                 yield found
