@@ -249,7 +249,7 @@ def _loaded(code: Code, each: EvaluationPass) -> _Reason | None:
     """The call that gave the model its weights, where nothing in the file ever switches its mode."""
     flow, forward = each.flow, each.forward
     loading = code.modes.loading(forward.target)
-    if loading is None or code.modes.may_be_switched(forward.target):
+    if loading is None or code.modes.may_be_switched(forward.target) or _is_part_of_more(code, forward):
         return None
     if not flow.reaches(
         flow.start, lambda event: event is forward, avoiding=lambda event: code.passes.switches(event, forward.subject)
@@ -258,6 +258,14 @@ def _loaded(code: Code, each: EvaluationPass) -> _Reason | None:
     is_whole = code.origin(loading.func) == "torch.load"
     mode = "it is loaded in the mode it was saved in" if is_whole else "a model is made in train mode"
     return _Reason(loading, f"{mode}, and nothing calls `eval()` after its weights are loaded", is_loading=True)
+
+
+def _is_part_of_more(code: Code, forward: Event) -> bool:
+    """The model is part of one of a class whose own mode is switched with it, or of one that a base sees to."""
+    owner = code.tree.enclosing(forward.node, ast.ClassDef)
+    return owner is not None and any(
+        base not in ("builtins.object", "abc.ABC") for base in code.values.classes.bases(owner)
+    )
 
 
 # -- what to say -------------------------------------------------------------------------------------------------

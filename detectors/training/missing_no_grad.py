@@ -85,7 +85,7 @@ def _has_gradients(code: Code, each: EvaluationPass) -> bool:
         return False
     if code.framework(forward.node) or _uses_gradients(each) or _is_frozen(code, each):
         return False
-    if _may_be_switched_off(code, forward.node):
+    if _may_be_switched_off(code, forward.node) or _has_nothing_to_learn(code, forward.target):
         return False
     where = each.loop or forward.function
     if where is None or not _ends_here(where, forward.function):
@@ -106,6 +106,15 @@ def _may_be_switched_off(code: Code, node: ast.AST) -> bool:
         for above in code.tree.ancestors(node)
         if isinstance(above, (ast.With, ast.AsyncWith))
         for item in above.items
+    )
+
+
+def _has_nothing_to_learn(code: Code, model: ast.expr | None) -> bool:
+    """`nn.CosineSimilarity()` and the like: what it is given decides about gradients."""
+    origin = code.values.only(model).origin or ""
+    return (
+        re.match(r"torch\.nn\.(CosineSimilarity|PairwiseDistance|\w*Softmax\w*|\w*Pool\dd|Flatten)$", origin)
+        is not None
     )
 
 
