@@ -7,7 +7,6 @@ costs one round over all of it.
 
 import asyncio
 import secrets
-import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -19,11 +18,12 @@ from app.github.deliveries import Recovered
 from app.store import DAY, Store, Unavailable, key
 
 LEASE_SECONDS = 15.0
-ROUND_SECONDS = 300.0
 LOG_SECONDS = 7.0 * DAY
 """GitHub keeps its log for three days, Enterprise Server for seven."""
-OVERLAP_SECONDS = 600.0
-"""Our clock and GitHub's may differ, and a delivery is logged only when it has failed."""
+OVERLAP_SECONDS, LEAST_OVERLAP = 600.0, 60.0
+"""A delivery is logged only when it has failed, which takes up to thirty seconds, and may be shown later still."""
+SOON = 2.0
+"""After a round that GitHub's weather ended."""
 _MARK = "deliveries recovered until"
 
 HOLD = """
@@ -45,14 +45,15 @@ log = structlog.get_logger("mlstaff.recovery")
 class Recovers(Protocol):
     """What is asked of `app.reviewer.Reviewer`."""
 
-    async def recover_deliveries(self, is_finished: IsFinished, *, since: float) -> Recovered:
+    async def recover_deliveries(self, is_finished: IsFinished, *, since: float | None) -> Recovered:
         """Has GitHub redeliver what failed since then and is not finished."""
 
 
 class Recovery:
-    """The rounds of one process."""
+    """The rounds of one process, so many seconds apart."""
 
-    def __init__(self, store: Store, reviewer: Recovers, is_finished: IsFinished) -> None:
+    def __init__(self, store: Store, reviewer: Recovers, is_finished: IsFinished, *, seconds: float = 300.0) -> None:
+        self._seconds = seconds
         self._store = store
         self._reviewer = reviewer
         self._is_finished = is_finished
@@ -93,22 +94,26 @@ class Recovery:
 
     async def _rounds(self) -> None:
         while True:
+            pause = self._seconds
             try:
                 await self.round()
-            except (RetryLater, GiveUp, Unavailable) as reason:
+            except RetryLater as later:
+                pause = min(pause, max(later.seconds, SOON))
+                log.warning("deliveries were not recovered; it is tried again", reason=str(later))
+            except (GiveUp, Unavailable) as reason:
                 log.warning("deliveries were not recovered; it is tried again", reason=str(reason))
             except Exception:
                 log.exception("deliveries were not recovered; it is tried again")
-            await asyncio.sleep(ROUND_SECONDS)
+            await asyncio.sleep(pause)
 
     async def round(self) -> Recovered:
         """Looks once at what failed since the last round, and at what was not settled then."""
-        began = time.time()
         mark = await self._store.get(_MARK)
-        since = float(mark) if mark is not None else began - LOG_SECONDS
+        since = float(mark) if mark is not None else None
         recovered = await self._reviewer.recover_deliveries(self._is_finished, since=since)
         metrics.DELIVERIES_RECOVERED.inc(recovered.asked_for)
-        settled = min(began, recovered.unsettled_since or began) - OVERLAP_SECONDS
+        overlap = min(max(2 * self._seconds, LEAST_OVERLAP), OVERLAP_SECONDS)
+        settled = min(recovered.read_at, recovered.unsettled_since or recovered.read_at) - overlap
         await self._store.set(_MARK, str(settled).encode(), seconds=LOG_SECONDS)
         if recovered.asked_for or recovered.given_up:
             log.info("asked for missed deliveries", again=recovered.asked_for, given_up=recovered.given_up)

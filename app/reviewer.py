@@ -84,10 +84,12 @@ class Reviewer:
         with self._conversation() as github:
             await self._reviewing(github).tell_failure(ref, reason, is_retried=is_retried, only_open=only_open)
 
-    async def recover_deliveries(self, is_finished: Callable[[str], Awaitable[bool]], *, since: float) -> Recovered:
-        """Have GitHub redeliver what failed since then (seconds since 1970) and is not finished."""
+    async def recover_deliveries(
+        self, is_finished: Callable[[str], Awaitable[bool]], *, since: float | None
+    ) -> Recovered:
+        """Have GitHub redeliver what failed since then (by its clock) and is not finished."""
         with self._conversation() as github:
-            return await recover(github, is_finished, since=since)
+            return await recover(github, is_finished, since=since, pause=self._settings.recovery_seconds)
 
     async def check_credentials(self) -> str:
         """Why GitHub would not take our credentials, in plain words; empty when it does."""

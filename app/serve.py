@@ -229,7 +229,7 @@ async def _worker(settings: Settings, make_reviewer: MakeReviewer, stop: asyncio
         reviewer = make_reviewer(settings, store, analysts)
         warming = asyncio.create_task(analysts.warm(), name="warm")
         reporting = asyncio.create_task(_report(store, name), name="report")
-        recovery = Recovery(store, reviewer, jobs.inbox.is_settled)
+        recovery = Recovery(store, reviewer, jobs.inbox.is_settled, seconds=settings.recovery_seconds)
         recovering = asyncio.create_task(_recover(settings, recovery), name="recovery")
         working = asyncio.create_task(jobs.work(reviewer, name=name, at_once=settings.worker_jobs), name="work")
         log.info("working", worker=name)

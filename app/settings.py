@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     seconds_between_writes: float = Field(
         1.0, ge=0, description="Average pause between writes to GitHub for one installation; GitHub asks for 1"
     )
+    recovery_seconds: float = Field(
+        300.0, ge=1, description="Pause between two looks for deliveries that GitHub could not make"
+    )
     redis_url: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("MLSTAFF_REDIS_URL", "REDIS_URL"),

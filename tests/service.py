@@ -80,7 +80,7 @@ class StandIn:
     ) -> None:
         self._write(what="tell_failure", number=ref.number, reason=reason, retried=is_retried)
 
-    async def recover_deliveries(self, is_finished: IsFinished, *, since: float) -> Recovered:
+    async def recover_deliveries(self, is_finished: IsFinished, *, since: float | None) -> Recovered:
         self._write(what="recover", since=since)
         return Recovered()
 

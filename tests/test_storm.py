@@ -24,7 +24,7 @@ PLAN = replace(planned(1, pulls=1, repositories=1), ignored={0: frozenset[str]()
 
 
 def test_nothing_is_lost_in_a_small_storm(tmp_path: Path) -> None:
-    assert storm(11, Size(pulls=12, repositories=4, kills=3, patience=2.0), tmp_path) == ()
+    assert storm(11, Size(pulls=12, repositories=4, kills=3), tmp_path) == ()
 
 
 def test_a_plan_is_a_function_of_its_seed() -> None:
@@ -51,4 +51,5 @@ def test_the_verdict_sees_what_was_said_twice_or_is_not_so() -> None:
     assert any("2 answers" in line for line in violations(replace(GOOD, answers=Counter({"conversation:7:0": 2}))))
     other = replace(GOOD, beside=GOOD.beside | {("a.py", "bb")}, rules={**GOOD.rules, "bb": "freeze-typo"})
     assert any("not in the calm" in line for line in violations(other))
+    assert any("open on old heads" in line for line in violations(replace(GOOD, left_open=1)))
     assert any("ends with success" in line for line in violations(replace(GOOD, conclusion="success")))

@@ -5,7 +5,6 @@ GitHub does not retry by itself and keeps the log three days (seven on Enterpris
 """
 
 import re
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,8 +21,6 @@ from app.webhook import is_acted_on
 MOST_PAGES = 100
 #: A delivery that failed so often is not asked for again.
 MOST_ATTEMPTS = 10
-#: After a second failure; twice as long after each further one, so that ten attempts fill the days of the log.
-FIRST_PAUSE = 300.0
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
 
 log = structlog.get_logger("mlstaff.deliveries")
@@ -33,12 +30,14 @@ log = structlog.get_logger("mlstaff.deliveries")
 class Recovered:
     """How many deliveries were asked for again, and how many are given up after too many attempts.
 
-    `unsettled_since` is when the first failed of those that are not known to have arrived.
+    `unsettled_since` is when the first failed of those that are not known to have arrived, `read_at` when the log was
+    read, both by GitHub's clock.
     """
 
     asked_for: int = 0
     given_up: int = 0
     unsettled_since: float | None = field(default=None, compare=False)
+    read_at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +51,20 @@ class Attempt:
     is_delivered: bool
 
 
-async def recover(github: GitHub, is_finished: Callable[[str], Awaitable[bool]], *, since: float) -> Recovered:
-    """Ask again for what failed since then and was not finished in another way.
+async def recover(
+    github: GitHub, is_finished: Callable[[str], Awaitable[bool]], *, since: float | None, pause: float
+) -> Recovered:
+    """Ask again for what failed since then (None: since the log begins) and was not finished in another way.
+
+    What has failed again is asked for after `pause` seconds, then twice as many each time, so that at five minutes
+    ten attempts fill the days of the log.
 
     Raises:
-        RetryLater, Refused: the log cannot be read now.
+        RetryLater, Refused: the log cannot be read now, or what is in it cannot be asked for.
     """
+    read_at, log_entries = await _log(github, since)
     attempts = defaultdict[str, list[Attempt]](list)
-    for attempt in await _log(github, since):
+    for attempt in log_entries:
         attempts[attempt.delivery].append(attempt)
     asked_for = given_up = 0
     unsettled = list[float]()
@@ -71,38 +76,44 @@ async def recover(github: GitHub, is_finished: Callable[[str], Awaitable[bool]],
             given_up += 1
             continue
         unsettled.append(min(each.at for each in tries))
-        asked_for += await _redelivered(github, tries)
-    return Recovered(asked_for, given_up, min(unsettled, default=None))
+        if _is_due(tries, read_at, pause):
+            asked_for += await _redelivered(github, max(tries, key=lambda each: each.at))
+    return Recovered(asked_for, given_up, min(unsettled, default=None), read_at)
 
 
-async def _redelivered(github: GitHub, tries: list[Attempt]) -> bool:
-    """Ask for it, unless the last attempt was just now. What GitHub refuses here must not keep us from the rest."""
-    newest = max(tries, key=lambda each: each.at)
-    pause = FIRST_PAUSE * 2 ** (len(tries) - 2) if len(tries) > 1 else 0.0
-    if time.time() - newest.at < pause:
-        return False
+def _is_due(tries: list[Attempt], now: float, pause: float) -> bool:
+    """Whether enough time has passed since the last attempt."""
+    if len(tries) == 1:
+        return True
+    return now - max(each.at for each in tries) >= pause * 2.0 ** (len(tries) - 2)
+
+
+async def _redelivered(github: GitHub, attempt: Attempt) -> bool:
+    """Ask for it. What GitHub refuses here must not keep us from the rest."""
     try:
-        await github.as_app("POST", f"/app/hook/deliveries/{newest.id}/attempts", {})
+        await github.as_app("POST", f"/app/hook/deliveries/{attempt.id}/attempts", {})
     except Refused as refused:
-        log.warning("a delivery cannot be repeated", delivery=newest.delivery, reason=str(refused))
+        log.warning("a delivery cannot be repeated", delivery=attempt.delivery, reason=str(refused))
         return False
     return True
 
 
-async def _log(github: GitHub, since: float) -> list[Attempt]:
-    """All attempts since then: a redelivery that went well is what tells that a failure no longer matters."""
-    path, found = "/app/hook/deliveries?per_page=100", list[Attempt]()
+async def _log(github: GitHub, since: float | None) -> tuple[float, list[Attempt]]:
+    """When the log was read, and all attempts since then: a redelivery that went well is what tells that a failure no
+    longer matters. Only GitHub's clock counts, as ours may be wrong by hours."""
+    path, found, read_at = "/app/hook/deliveries?per_page=100", list[Attempt](), 0.0
     for _ in range(MOST_PAGES):
         answer = await github.as_app("GET", path)
+        read_at = read_at or answer.time
         page = [_attempt(each) for each in answer.json() or ()]
-        found += [each for each in page if each.at >= since]
+        found += [each for each in page if since is None or each.at >= since]
         following = _NEXT.search(answer.headers.get("link", ""))
-        if following is None or len(page) == 0 or page[-1].at < since:
+        if following is None or len(page) == 0 or (since is not None and page[-1].at < since):
             break
         path = f"/app/hook/deliveries?{following[1].partition('?')[2]}"
     else:
         log.warning("the log of deliveries is not read to its end", deliveries=len(found))
-    return found
+    return read_at, found
 
 
 def _attempt(entry: Mapping[str, Any]) -> Attempt:

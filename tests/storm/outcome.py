@@ -40,11 +40,19 @@ class Verdict:
     different: tuple[str, ...]
     unanswered: tuple[str, ...]
     answered_twice: tuple[str, ...]
+    left_open: tuple[str, ...]
 
     @property
     def violations(self) -> tuple[str, ...]:
         """All of it."""
-        parts = (self.lost, self.repeated, self.different, self.unanswered, self.answered_twice)
+        parts = (
+            self.lost,
+            self.repeated,
+            self.different,
+            self.unanswered,
+            self.answered_twice,
+            self.left_open,
+        )
         return tuple(line for part in parts for line in part)
 
 
@@ -98,7 +106,10 @@ def judged(plan: Plan, calm: Mapping[int, End], storm: Mapping[int, End], said: 
     for each in said:
         unanswered += _unanswered(storm[each.pull], each)
         twice += _answered_twice(storm[each.pull], each)
-    return Verdict(tuple(lost), tuple(repeated), tuple(different), tuple(unanswered), tuple(twice))
+    left_open = [
+        f"{end.name}: {end.left_open} check runs are open on old heads" for end in storm.values() if end.left_open
+    ]
+    return Verdict(tuple(lost), tuple(repeated), tuple(different), tuple(unanswered), tuple(twice), tuple(left_open))
 
 
 def _beside(end: End, ignored: frozenset[str]) -> frozenset[tuple[str, str]]:

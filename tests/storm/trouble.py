@@ -1,4 +1,4 @@
-"""What goes wrong: processes are killed, GitHub fails; and the operator who has processes and deliveries begin again"""
+"""What goes wrong: processes are killed and started again, GitHub fails; what it could not deliver"""
 
 import random
 import threading
@@ -7,7 +7,6 @@ from collections import Counter
 
 from tests.simulator import Simulator, faults
 from tests.simulator.bot import Bot, NotReady
-from tests.simulator.webhooks import Delivery
 
 SHARE = 0.1
 FAULTS: tuple[faults.Fault, ...] = (
@@ -85,42 +84,18 @@ class Killer:
             time.sleep(0.1)
 
 
-class Operator:
-    """Presses "Redeliver" where the bot itself did not ask for it within `patience` seconds."""
+def outstanding(github: Simulator) -> int:
+    """How many deliveries never arrived. Nobody but the bot itself presses "Redeliver"."""
+    every = {each.guid for each in github.deliveries}
+    return len(every - {each.guid for each in github.deliveries if not each.failed})
 
-    def __init__(self, github: Simulator, patience: float) -> None:
-        self._github, self._patience = github, patience
-        self._asked: dict[str, float] = {}
-        self.redelivered = 0
 
-    def outstanding(self) -> list[Delivery]:
-        """The last attempts of what was never delivered."""
-        last: dict[str, Delivery] = {}
-        delivered = set()
-        for delivery in self._github.deliveries:
-            last[delivery.guid] = delivery
-            if not delivery.failed:
-                delivered.add(delivery.guid)
-        return [each for guid, each in last.items() if guid not in delivered]
-
-    def look(self, bot: Bot) -> int:
-        """Redeliver what has waited long enough, once somebody answers; returns how many still wait."""
-        now, outstanding = time.monotonic(), self.outstanding()
-        is_ready = bool(outstanding) and bot.is_ready()
-        for delivery in outstanding:
-            asked = self._asked.setdefault(delivery.guid, now)
-            if is_ready and now - asked >= self._patience:
-                self._asked[delivery.guid] = now
-                self._github.webhooks.redeliver(delivery)
-                self.redelivered += 1
-        return len(outstanding)
-
-    def by_the_bot(self) -> int:
-        """How many the bot itself had sent again."""
-        return sum(
-            call.method == "POST" and call.path.startswith("/app/hook/deliveries/") and call.status == 202
-            for call in self._github.calls
-        )
+def redelivered(github: Simulator) -> int:
+    """How many the bot had sent again."""
+    return sum(
+        call.method == "POST" and call.path.startswith("/app/hook/deliveries/") and call.status == 202
+        for call in github.calls
+    )
 
 
 def dead_letters_and_waiting(metrics: str) -> tuple[int, int]:
