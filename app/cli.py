@@ -184,6 +184,27 @@ def worker() -> None:
     run(Settings())  # type: ignore[call-arg]  # pydantic fills it from the environment
 
 
+@cli.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Look for what would keep a pull request from being reviewed, and say what to do; exit 1 where something would."""
+    import asyncio
+
+    from pydantic import ValidationError
+
+    from app.doctor import examination, line
+    from app.logs import Redaction
+    from app.settings import Settings
+
+    try:
+        settings = Settings()  # type: ignore[call-arg]  # pydantic fills it from the environment
+    except ValidationError as error:
+        lines, redact = examination.unusable(error), Redaction()
+    else:
+        lines, redact = asyncio.run(examination.examined(settings)), Redaction.of(settings)
+    typer.echo(line.as_json(lines, redact) if as_json else line.as_text(lines, redact))
+    raise typer.Exit(line.exit_status(lines))
+
+
 @cli.command("jobs")
 def list_jobs(
     retry: Annotated[str, typer.Option(metavar="DELIVERY", help="Have this dead letter done after all.")] = "",

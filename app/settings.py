@@ -80,10 +80,28 @@ class Settings(BaseSettings):
             return decoded
         try:
             text = Path(value).expanduser().read_text(encoding="ascii")
-        except (OSError, ValueError):
-            raise ValueError(
-                "MLSTAFF_PRIVATE_KEY is neither a PEM, nor base64 of one, nor the path of a readable file"
-            ) from None
+        except (OSError, ValueError) as error:
+            raise ValueError(_unusable(value, error)) from None
         if "-----BEGIN" not in text:
             raise ValueError("the file that MLSTAFF_PRIVATE_KEY names holds no PEM private key")
         return text
+
+    @property
+    def private_key_file(self) -> Path | None:
+        """The file that holds the private key; None when it was given as it is."""
+        value = self.private_key.get_secret_value().strip() if self.private_key else ""
+        if not value or "-----BEGIN" in value:
+            return None
+        try:
+            file = Path(value).expanduser()
+            return file if file.is_file() else None
+        except (OSError, ValueError):  # too long for a name, as base64 is
+            return None
+
+
+def _unusable(value: str, error: Exception) -> str:
+    """Why a key is none. Only what is clearly a path is shown: anything else may be a key in a form nobody foresaw."""
+    is_path = len(value) < 250 and " " not in value and (value.startswith(("/", "./", "~")) or value.endswith(".pem"))
+    if is_path and isinstance(error, OSError):
+        return f"MLSTAFF_PRIVATE_KEY names {value}, which cannot be read: {error.strerror}"
+    return "MLSTAFF_PRIVATE_KEY is neither a PEM, nor base64 of one, nor the path of a readable file"

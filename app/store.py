@@ -6,6 +6,7 @@ not be lost is a request between its 202 and its end, so the server needs an app
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -13,7 +14,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.commands.core import AsyncScript
-from redis.exceptions import BusyLoadingError, NoScriptError, RedisError
+from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import TimeoutError as TooSlow
 
@@ -117,6 +118,15 @@ class Store:
                 return bool(await self.redis.ping())
         except (Unavailable, TimeoutError):
             return False
+
+    async def facts(self) -> dict[str, str]:
+        """What the server says of itself: versions and persistence, and the settings that matter to us where it shows
+        them."""
+        told = {**await self.redis.info("server"), **await self.redis.info("persistence")}
+        with contextlib.suppress(ResponseError):  # hosted servers know no CONFIG
+            told |= await self.redis.config_get("append*", "maxmemory*")
+        plain = ((name.decode() if isinstance(name, bytes) else name, value) for name, value in told.items())
+        return {name: value.decode() if isinstance(value, bytes) else str(value) for name, value in plain}
 
     async def get(self, name: str) -> bytes | None:
         """What was last set under this name, while it lasts."""

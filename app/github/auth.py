@@ -94,7 +94,7 @@ class AppKey:
         try:
             self.auth.create_jwt()
         except (InvalidKeyError, ValueError, TypeError):
-            raise ValueError("MLSTAFF_PRIVATE_KEY is a PEM, but no RSA private key") from None
+            raise ValueError(_no_key(settings.private_key_pem)) from None
 
     def now(self) -> float:
         """GitHub's time, as far as we know."""
@@ -113,6 +113,24 @@ class AppKey:
         is_news = abs(drift - self._drift) > 2
         self._drift = drift
         return is_news
+
+
+def _no_key(pem: str) -> str:
+    """What a PEM is that is no key for us; says nothing of what is inside."""
+    for sign, what in (
+        ("OPENSSH PRIVATE KEY", "is an SSH key"),
+        ("ENCRYPTED", "is encrypted with a password"),
+        ("PUBLIC KEY", "is a public key"),
+        ("CERTIFICATE", "is a certificate"),
+        ("EC PRIVATE KEY", "is a key for elliptic curves"),
+    ):
+        if sign in pem:
+            return f"MLSTAFF_PRIVATE_KEY {what}; GitHub takes the RSA private key that it generated"
+    if "-----END" not in pem:
+        return "MLSTAFF_PRIVATE_KEY is a PEM without an end: it was cut off"
+    if "\n" not in pem.strip():
+        return "MLSTAFF_PRIVATE_KEY is a PEM whose newlines were lost: write them as \\n, or take base64 of the file"
+    return "MLSTAFF_PRIVATE_KEY is a PEM, but no RSA private key"
 
 
 class Tokens:

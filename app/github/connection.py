@@ -88,6 +88,10 @@ class GitHub:
         check_status(answer)
         return answer
 
+    async def introduce(self) -> Answer:
+        """What GitHub says to the App's own JWT, whatever that is."""
+        return await self._run(partial(self._tokens.as_app, "GET", "/app"))
+
     async def read(
         self,
         installation_id: int,

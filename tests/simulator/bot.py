@@ -21,6 +21,10 @@ ALL_IN_ONE = ("serve",)
 APART = ("valkey", "web", "worker")
 
 
+#: The tree that these tests are of, wherever the program itself is installed.
+ROOT = Path(__file__).parents[2]
+
+
 class NotReady(Exception):
     """A process of the bot ended or did not become ready; the text has the tail of its log."""
 
@@ -196,6 +200,7 @@ class Bot:
         return {
             **kept,
             **shared,
+            "PYTHONPATH": str(ROOT),
             "MLSTAFF_GITHUB_URL": self.github.url,
             "MLSTAFF_APP_ID": str(app.id),
             "MLSTAFF_PRIVATE_KEY": str(key),
