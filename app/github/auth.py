@@ -93,7 +93,7 @@ class AppKey:
         self.auth = Auth.AppAuth(settings.app_id, sign_func=self._signed)
         try:
             self.auth.create_jwt()
-        except (InvalidKeyError, ValueError, TypeError):
+        except (InvalidKeyError, ValueError, TypeError, AttributeError):  # the last for a public key
             raise ValueError(_no_key(settings.private_key_pem)) from None
 
     def now(self) -> float:
@@ -128,8 +128,6 @@ def _no_key(pem: str) -> str:
             return f"MLSTAFF_PRIVATE_KEY {what}; GitHub takes the RSA private key that it generated"
     if "-----END" not in pem:
         return "MLSTAFF_PRIVATE_KEY is a PEM without an end: it was cut off"
-    if "\n" not in pem.strip():
-        return "MLSTAFF_PRIVATE_KEY is a PEM whose newlines were lost: write them as \\n, or take base64 of the file"
     return "MLSTAFF_PRIVATE_KEY is a PEM, but no RSA private key"
 
 

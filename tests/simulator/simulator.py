@@ -32,6 +32,7 @@ PERMISSIONS = {
     "pull_requests": "write",
     "checks": "write",
     "issues": "write",
+    "merge_queues": "read",
 }
 EVENTS = [
     "check_run",

@@ -105,6 +105,8 @@ class Webhooks:
             subscribed = event in self._world.app.events
             if not subscribed or installation is None or installation.suspended_at is not None:
                 return
+            if event == "merge_group" and "merge_queues" not in installation.permissions:
+                return
         self.send(
             event,
             action,
