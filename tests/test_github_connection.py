@@ -1,12 +1,13 @@
-"""How GitHub is reached: authorities of one's own, and nothing but the configured address"""
+"""How GitHub is reached: authorities of one's own, proxies, and nothing but the configured address"""
 
 import asyncio
+import base64
+import contextlib
 import datetime
 import ipaddress
-import ssl
+import socket
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,107 +15,184 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from pydantic import SecretStr
+from cryptography.x509.oid import NameOID
 
-from app.github.connection import GitHub
-from app.settings import Settings
-from tests.simulator.auth import new_keys
+from app.doctor.examination import far_away
+from app.doctor.line import Mark
+from app.events import RetryLater
+from app.github.connection import graphql_of
+from tests.bot import BROKEN_LOOP, LOOP, Bot, repository_with
+from tests.simulator import OpenedPullRequest, Simulator
+
+_PLAIN = serialization.NoEncryption()
 
 
-class Enterprise(BaseHTTPRequestHandler):
-    """Answers everything with an empty object, and remembers what was asked."""
+class Authority:
+    """A certificate authority that nobody knows, in a folder."""
 
-    asked: list[str]
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._key = folder, rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "The company's own authority")])
+        self._certificate = self._signed(self._name, self._key, is_authority=True)
+        self.file = self._write("authority.pem", self._certificate)
 
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        self.send_response(200)
-        self.send_header("content-length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
+    def server(self) -> tuple[Path, Path]:
+        """The files of a certificate for the loopback and of its key."""
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "github.example.org")])
+        private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, _PLAIN)
+        (self._folder / "server.key").write_bytes(private)
+        return self._write("server.pem", self._signed(name, key, is_authority=False)), self._folder / "server.key"
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+    def _signed(self, name: x509.Name, key: rsa.RSAPrivateKey, *, is_authority: bool) -> x509.Certificate:
+        now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+        loopback = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        builder = x509.CertificateBuilder().subject_name(name).issuer_name(self._name).public_key(key.public_key())
+        builder = (
+            builder.serial_number(x509.random_serial_number()).not_valid_before(now - day).not_valid_after(now + day)
+        )
+        builder = builder.add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+        builder = builder.add_extension(loopback, critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        return builder.add_extension(issuer, critical=False).sign(self._key, hashes.SHA256())
+
+    def _write(self, name: str, certificate: x509.Certificate) -> Path:
+        (self._folder / name).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        return self._folder / name
+
+
+class Proxy:
+    """Passes bytes on to where `CONNECT` says; `asked` are the heads of the requests it had."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._serve, args=[self._listener.accept()[0]], daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(4096)
+        self.asked.append(head.decode())
+        host, _, port = head.split()[1].decode().partition(":")
+        server = socket.create_connection((host, int(port)))
+        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        threading.Thread(target=_pass_on, args=[server, client], daemon=True).start()
+        _pass_on(client, server)
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while part := source.recv(65536):
+            target.sendall(part)
+        target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
-def enterprise(tmp_path: Path) -> Iterator[tuple[str, Path, list[str]]]:
-    """A server behind a certificate that nobody knows: its address, the certificate, the paths asked for."""
-    certificate = _certificate(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, tmp_path / "key.pem")
-    handler = type("Handler", (Enterprise,), {"asked": []})
-    server = HTTPServer(("127.0.0.1", 0), handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"https://127.0.0.1:{server.server_port}/api/v3", certificate, handler.asked  # type: ignore[attr-defined]
-    server.shutdown()
-    server.server_close()
+def enterprise(authority: Authority) -> Iterator[Simulator]:
+    """An Enterprise Server whose certificate is from an authority of its company."""
+    with Simulator(tls=authority.server()) as simulator:
+        yield simulator
 
 
-def _certificate(folder: Path) -> Path:
-    """A certificate for the loopback that signs itself."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "github.example.org")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    private = key.private_bytes(encoding, serialization.PrivateFormat.TraditionalOpenSSL, plain)
-    (folder / "key.pem").write_bytes(private)
-    (folder / "certificate.pem").write_bytes(made.public_bytes(encoding))
-    return folder / "certificate.pem"
+@pytest.fixture
+def pull(enterprise: Simulator) -> OpenedPullRequest:
+    return repository_with(enterprise, train=LOOP).open_pull_request({"train.py": BROKEN_LOOP})
 
 
-def settings_of(url: str) -> Settings:
-    """Settings with some key."""
-    given: dict[str, Any] = {"app_id": 1, "private_key": SecretStr(new_keys()[0]), "github_url": url}
-    return Settings(**given)
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy that the environment names."""
+    made = Proxy()
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, f"http://ada:lovelace@{made.address}")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")
+    yield made
+    made.close()
 
 
-def ask(settings: Settings) -> int:
-    """The status of one call as the App."""
-
-    async def once() -> int:
-        github = GitHub(settings)
-        try:
-            return (await github.as_app("GET", "/app")).status
-        finally:
-            await github.close()
-
-    return asyncio.run(once())
+def doctor_says(bot: Bot) -> dict[str, tuple[Mark, str]]:
+    """The doctor's lines about what is far away."""
+    return {each.name: (each.mark, each.todo) for each in asyncio.run(far_away(bot.settings))}
 
 
-def test_an_authority_of_one_s_own_is_trusted_when_it_is_named_and_only_then(
-    enterprise: tuple[str, Path, list[str]],
+def test_a_whole_review_on_enterprise_server_with_an_authority_of_its_own(
+    enterprise: Simulator, authority: Authority, pull: OpenedPullRequest
 ) -> None:
-    url, certificate, asked = enterprise
-    settings = settings_of(url)
-    with pytest.raises(Exception, match="SSLError"):
-        ask(settings)
-    assert asked == []
-    assert ask(settings.model_copy(update={"ca_bundle": certificate})) == 200
-    assert asked == ["/api/v3/app"]
+    calls = Bot(enterprise, github_url=f"{enterprise.url}/api/v3", ca_bundle=authority.file).review(pull)
+    assert len(pull.state()["comments"]) == 1
+    assert len(calls) == 5
 
 
-def test_a_proxy_of_the_environment_is_used(
-    enterprise: tuple[str, Path, list[str]], monkeypatch: pytest.MonkeyPatch
+def test_an_authority_that_is_not_named_is_not_trusted_and_the_job_is_kept(
+    enterprise: Simulator, pull: OpenedPullRequest, tmp_path: Path
 ) -> None:
-    url, certificate, asked = enterprise
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("NO_PROXY", "")
-    settings = settings_of(url).model_copy(update={"ca_bundle": certificate})
-    with pytest.raises(Exception, match="ProxyError"):
-        ask(settings)
-    assert asked == []
+    for other in (None, Authority(tmp_path).file):
+        bot = Bot(enterprise, github_url=f"{enterprise.url}/api/v3", ca_bundle=other)
+        with pytest.raises(RetryLater, match="SSLError"):
+            bot.review(pull)
+        mark, todo = doctor_says(bot)["GitHub"]
+        assert mark is Mark.FAIL
+        assert "MLSTAFF_CA_BUNDLE" in todo
+    assert enterprise.calls == []
+
+
+def test_a_whole_review_through_a_proxy(
+    enterprise: Simulator, authority: Authority, pull: OpenedPullRequest, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {"github_url": f"{enterprise.url}/api/v3", "ca_bundle": authority.file}
+    Bot(enterprise, **given).review(pull)
+    assert len(pull.state()["comments"]) == 1
+    place = enterprise.url.removeprefix("https://")
+    assert {head.rpartition(" HTTP/")[0].split(" HTTP/")[0] for head in proxy.asked} == {f"CONNECT {place}"}
+    password = base64.b64encode(b"ada:lovelace").decode()
+    assert all(password in head for head in proxy.asked)
+    before = len(proxy.asked)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    pull.push({"train.py": BROKEN_LOOP + "\n"})
+    Bot(enterprise, **given).review(pull)
+    assert len(proxy.asked) == before, "what NO_PROXY names is reached without it"
+
+
+def test_a_proxy_that_is_away_keeps_the_job_and_is_named(
+    enterprise: Simulator, authority: Authority, pull: OpenedPullRequest, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    bot = Bot(enterprise, github_url=f"{enterprise.url}/api/v3", ca_bundle=authority.file)
+    with pytest.raises(RetryLater, match="ProxyError"):
+        bot.review(pull)
+    mark, todo = doctor_says(bot)["GitHub"]
+    assert mark is Mark.FAIL
+    assert "HTTPS_PROXY" in todo
+    assert enterprise.calls == []
+
+
+@pytest.mark.parametrize(
+    ("address", "graphql"),
+    [
+        ("https://api.github.com", "https://api.github.com/graphql"),
+        ("https://api.octo.ghe.com/", "https://api.octo.ghe.com/graphql"),
+        ("https://github.example.com/api/v3", "https://github.example.com/api/graphql"),
+        ("https://github.example.com:8443/api/v3/", "https://github.example.com:8443/api/graphql"),
+    ],
+)
+def test_where_graphql_is(address: str, graphql: str) -> None:
+    assert graphql_of(address) == graphql

@@ -54,6 +54,7 @@ class GitHub:
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self._settings = settings
+        self._graphql = graphql_of(settings.github_url)
         self._limits = Limits()
         self._tokens = Tokens(settings, self._limits)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="github")
@@ -116,18 +117,13 @@ class GitHub:
             Refused: 404 for a repository or pull request that is not there, 403 for a missing permission.
         """
         body = {"query": document, "variables": dict(variables)}
-        call = Call("POST", self._graphql(), body=body, twice=True)
+        call = Call("POST", self._graphql, body=body, twice=True)
         return data_of_query(await self._call(installation_id, call))
 
     async def mutate(self, installation_id: int, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """A GraphQL mutation's `data`; a write like any other."""
         body = {"query": document, "variables": dict(variables)}
-        return data_of_mutation(await self.write(installation_id, "POST", self._graphql(), body))
-
-    def _graphql(self) -> str:
-        """https://HOST/api/v3 has its GraphQL at https://HOST/api/graphql."""
-        base = self._settings.github_url.rstrip("/")
-        return f"{base.removesuffix('/v3')}/graphql"
+        return data_of_mutation(await self.write(installation_id, "POST", self._graphql, body))
 
     async def _call(self, installation_id: int, call: Call) -> Answer:
         self._limits.check(installation_id)
@@ -156,7 +152,7 @@ class GitHub:
         if answer.status == 401:
             self._tokens.forget(installation_id, token)
             answer = self._exchange(call, self._tokens.token(installation_id))
-        if is_limit(answer) or (call.path == self._graphql() and answer.status == 200 and is_limited(answer)):
+        if is_limit(answer) or (call.path == self._graphql and answer.status == 200 and is_limited(answer)):
             raise self._limits.struck(installation_id, answer)
         check_status(answer)
         self._limits.succeeded(installation_id)
@@ -183,6 +179,11 @@ class GitHub:
             self._requesters.append(self._local.sender[0])
         pair: tuple[Requester, Bearer] = self._local.sender
         return pair
+
+
+def graphql_of(github_url: str) -> str:
+    """https://HOST/api/v3 has its GraphQL at https://HOST/api/graphql."""
+    return f"{github_url.rstrip('/').removesuffix('/v3')}/graphql"
 
 
 def _sent(sender: Requester, call: Call) -> Answer:

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -230,11 +231,11 @@ class _QuickServer(uvicorn.Server):
 
 
 class Server:
-    """uvicorn on a free port of the loopback, in a thread."""
+    """uvicorn on a free port of the loopback, in a thread; over TLS with `tls`, a certificate's and its key's file."""
 
-    def __init__(self, api: Api, port: int = 0) -> None:
+    def __init__(self, api: Api, port: int = 0, tls: tuple[Path, Path] | None = None) -> None:
         self._socket = socket.create_server(("127.0.0.1", port))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
             api,
             log_level="critical",
@@ -243,6 +244,8 @@ class Server:
             ws="none",
             timeout_keep_alive=60,
             date_header=False,
+            ssl_certfile=tls[0] if tls else None,
+            ssl_keyfile=tls[1] if tls else None,
         )
         self._server = _QuickServer(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)

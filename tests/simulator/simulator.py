@@ -50,11 +50,18 @@ class Simulator:
     """GitHub on a free port of the loopback, with one App.
 
     `webhook_url` is where events go (`connect` sets it later); `record` is a file to which every exchange is written;
-    `senders` is how many deliveries are under way at once (one keeps their order).
+    `senders` is how many deliveries are under way at once (one keeps their order). `tls` are the files of a certificate
+    and its key, for https.
     """
 
     def __init__(
-        self, *, webhook_url: str | None = None, record: Path | None = None, senders: int = 1, port: int = 0
+        self,
+        *,
+        webhook_url: str | None = None,
+        record: Path | None = None,
+        senders: int = 1,
+        port: int = 0,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="github-"))
         self.clock, self.limits, self.faults = Clock(), Limits(), Faults()
@@ -65,7 +72,7 @@ class Simulator:
         self.world.emit = self.webhooks.emit
         self.recording = Recording(record)
         self.api = Api(self.world, self._router(), self.tokens, self._meter, self.faults, self.recording)
-        self._server = Server(self.api, port)
+        self._server = Server(self.api, port, tls)
         self.url = self.world.url = self._server.url
 
     def __enter__(self) -> "Simulator":
