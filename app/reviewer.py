@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import structlog
 
@@ -48,28 +49,36 @@ class Reviewer:
 
     async def review(self, ref: PullRequestRef, *, whole_files: bool = False) -> None:
         """Review the newest head."""
-        with self._conversation() as github:
+
+        async def at(github: GitHub, ref: PullRequestRef) -> None:
             await github.check_queue(ref.installation_id)
             await self._reviewing(github).review(ref, whole_files=whole_files, is_asked=False)
 
+        await self._wherever(ref, at)
+
     async def answer(self, command: CommandGiven) -> None:
         """Do what a comment says; once, however often this is called."""
-        with self._conversation() as github:
-            reviewing = self._reviewing(github)
-            await Answers(github, reviewing, self._settings).answer(command)
+
+        async def at(github: GitHub, ref: PullRequestRef) -> None:
+            await Answers(github, self._reviewing(github), self._settings).answer(replace(command, ref=ref))
+
+        await self._wherever(command.ref, at)
 
     async def act(self, action: ActionRequested) -> None:
         """Do what a button of the check run says."""
-        with self._conversation() as github:
-            if action.identifier not in (RERUN, IGNORE_THESE):
-                raise GiveUp(f"there is no button {action.identifier!r}")
-            level = await level_of(github, action.ref, action.author)
+        if action.identifier not in (RERUN, IGNORE_THESE):
+            raise GiveUp(f"there is no button {action.identifier!r}")
+
+        async def at(github: GitHub, ref: PullRequestRef) -> None:
+            level = await level_of(github, ref, action.author)
             if level is Level.NOBODY:
                 log.info("a button pressed by somebody without permission", author=action.author)
             elif action.identifier == RERUN:
-                await self._reviewing(github).rerun(action, level)
+                await self._reviewing(github).rerun(replace(action, ref=ref), level)
             else:
-                await self._reviewing(github).ignore_all(action, level)
+                await self._reviewing(github).ignore_all(replace(action, ref=ref), level)
+
+        await self._wherever(action.ref, at)
 
     async def pass_merge_group(self, group: MergeGroupRequested) -> None:
         """Report success on a merge group's head: what is in it was reviewed before."""
@@ -111,6 +120,19 @@ class Reviewer:
                 raise RetryLater(WITHOUT_KEY, f"GitHub cannot be asked: {error}") from None
         return self._github
 
+    async def _wherever(self, ref: PullRequestRef, do: Callable[[GitHub, PullRequestRef], Awaitable[None]]) -> None:
+        """Do it with the installation of the request; when that has lost the repository, with the one that has it now:
+        it was transferred while the request waited, and nobody will tell us of this head again."""
+        with self._conversation() as github:
+            try:
+                await do(github, ref)
+            except (Refused, GiveUp) as gone:
+                present = None if isinstance(gone, Refused) and gone.status != 404 else await _present(github, ref)
+                if present is None:
+                    raise
+                log.info("the repository was transferred", repository=present.repository)
+                await do(github, present)
+
     @contextmanager
     def _conversation(self) -> Iterator[GitHub]:
         """GitHub, with its refusals in the queue's words."""
@@ -118,6 +140,16 @@ class Reviewer:
             yield self._connected()
         except Refused as refused:
             raise _end_of_job(refused) from refused
+
+
+async def _present(github: GitHub, ref: PullRequestRef) -> PullRequestRef | None:
+    """Where the repository is now, if it is another installation's; GitHub knows it by its old name as well."""
+    try:
+        answer = await github.as_app("GET", f"/repos/{ref.repository}/installation")
+    except (Refused, GiveUp):
+        return None
+    installation_id = int(answer.json()["id"])
+    return replace(ref, installation_id=installation_id) if installation_id != ref.installation_id else None
 
 
 def _end_of_job(refused: Refused) -> Exception:

@@ -11,12 +11,12 @@ from app.pipeline import review
 from app.pull_request import ChangedFile, Side
 from app.review.bullets import Entry, cut
 from app.review.comment import Comment
-from app.review.find import FileReport
-from app.review.fingerprint import told
+from app.review.find import FileReport, introduced_in
+from app.review.fingerprint import fingerprints, told
 from app.review.markdown import fence, prose
 from app.review.options import Options
 from detectors import Edit, Finding, Related, Tier
-from tests.changes import changed, finding, pull_request, thread, unified
+from tests.changes import BUGGY, changed, finding, pull_request, thread, unified
 from tests.simulator.diffs import FileDiff
 
 LINES = st.lists(
@@ -147,3 +147,22 @@ def test_a_cut_keeps_whole_entries_and_counts_the_rest(texts: list[str], room: i
     assert len(kept.kept) + kept.left_out == len(entries)
     assert list(kept.kept) == entries[: len(kept.kept)]
     assert left == room - sum(len(entry) for entry in kept.kept) >= 0
+
+
+def fingerprints_of(lines: list[str]) -> set[str]:
+    """Of what is found in a new file of these lines."""
+    report = introduced_in(changed("", text(lines)), {}, False)
+    return set(fingerprints("train.py", report.findings))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 100), st.sampled_from(["", "# why", "# a longer remark"])), max_size=8))
+def test_a_fingerprint_survives_every_sequence_of_pushes_that_keeps_the_finding(pushes: list[tuple[int, str]]) -> None:
+    lines = BUGGY.splitlines()
+    before = fingerprints_of(lines)
+    for place, line in pushes:
+        at = place % (len(lines) + 1)
+        indent = len(lines[at]) - len(lines[at].lstrip()) if at < len(lines) else 0
+        lines.insert(at, " " * indent + line if line else "")
+        assert fingerprints_of(lines) == before
+    assert before

@@ -1,6 +1,7 @@
 """A review from its reading to its check run, on a simulated GitHub"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from app import reviewing
 from app.events import GiveUp, RetryLater
 from app.github import publish
 from app.review.comment import Comment
-from tests.bot import BROKEN_LOOP, LOOP, Bot, InMemory, SameProcess, ref_of, repository_with
+from tests.bot import BROKEN_LOOP, LOOP, Bot, InMemory, SameProcess, ref_of, repository_with, said
 from tests.simulator import Exchange, InstalledApp, Simulator, Submodule, Symlink, faults
 
 
@@ -352,6 +353,48 @@ def test_a_renamed_repository_is_followed(github: Simulator) -> None:
     repository.rename("sight")
     bot.do(bot.reviewer.review(ref))
     assert len(pull.state()["comments"]) == 1
+
+
+@pytest.mark.parametrize("is_left", [True, False])
+def test_a_repository_that_was_transferred_while_the_request_waited_is_followed(
+    github: Simulator, is_left: bool
+) -> None:
+    """Also when the App was removed from where it was."""
+    repository = repository_with(github, train=LOOP)
+    pull = repository.open_pull_request({"train.py": BROKEN_LOOP})
+    old = ref_of(pull)
+    github.repository("new-org/other")
+    repository.move("new-org/vision")
+    if not is_left:
+        github.installation_on("octo-org").remove()
+    bot = Bot(github)
+    bot.do(bot.reviewer.review(old))
+    assert len(pull.state()["comments"]) == 1
+    command = replace(said(pull, "/mlstaff help"), ref=old)
+    bot = Bot(github)
+    bot.do(bot.reviewer.answer(command))
+    assert "/mlstaff review" in pull.state()["conversation"][-1]["body"]
+
+
+def test_two_pushes_a_second_apart_are_told_once(github: Simulator) -> None:
+    pull = repository_with(github, train=LOOP).open_pull_request({"train.py": BROKEN_LOOP})
+    first = pull.head_sha
+
+    class Pushed(SameProcess):
+        """Analyses while somebody pushes once more."""
+
+        async def run(self, function: Any, *arguments: Any, **named: Any) -> Any:
+            if pull.head_sha == first:
+                pull.push({"train.py": "# A second later.\n" + BROKEN_LOOP})
+            return await super().run(function, *arguments, **named)
+
+    store = InMemory()
+    Bot(github, analysts=Pushed(), store=store).review(pull)
+    Bot(github, store=store).review(pull)
+    assert len(pull.state()["comments"]) == 1
+    assert len(pull.state()["reviews"]) == 1
+    assert [run.conclusion for run in pull.check_runs(sha=first)] == ["failure"]
+    assert pull.state()["check_run"]["conclusion"] == "failure"
 
 
 @pytest.mark.parametrize("end", ["delete", "suspend", "remove"])

@@ -1,12 +1,12 @@
 """The fifth push: what is said stays said, what is gone is marked, what was waved away stays quiet"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from app.events import RetryLater
 from tests.bot import BROKEN_LOOP, LOOP, Bot, repository_with
-from tests.simulator import PERMISSIONS, OpenedPullRequest, Simulator, faults
+from tests.simulator import PERMISSIONS, HostedRepository, OpenedPullRequest, Simulator, faults
 
 PUSHES = {
     "more lines above": "# a comment\n# another\n" + BROKEN_LOOP,
@@ -38,6 +38,38 @@ def bodies(pull: OpenedPullRequest) -> list[str]:
 def test_what_is_still_there_is_not_said_again(github: Simulator, pull: OpenedPullRequest, push: str, way: str) -> None:
     before = bodies(pull)
     getattr(pull, way)({"train.py": PUSHES[push], "notes.md": push})
+    Bot(github).review(pull)
+    assert bodies(pull) == before
+    assert len(pull.state()["reviews"]) == 1
+    assert pull.state()["check_run"]["conclusion"] == "failure"
+
+
+def _retargeted(pull: OpenedPullRequest) -> None:
+    HostedRepository(pull.world, pull.pull.repository).push({"README.md": "x"}, branch="release", start=pull.base_sha)
+    pull.retarget("release")
+
+
+def _rebased(pull: OpenedPullRequest) -> None:
+    onto = HostedRepository(pull.world, pull.pull.repository).push({"README.md": "Another commit of the base.\n"})
+    pull.force_push({"train.py": BROKEN_LOOP}, onto=onto)
+
+
+def _reopened(pull: OpenedPullRequest) -> None:
+    pull.close()
+    pull.reopen()
+
+
+def _drafted(pull: OpenedPullRequest) -> None:
+    pull.convert_to_draft()
+    pull.ready_for_review()
+
+
+@pytest.mark.parametrize("happens", [_retargeted, _rebased, _reopened, _drafted, OpenedPullRequest.merge_base_in])
+def test_nothing_is_said_again_whatever_becomes_of_the_base_or_the_pull_request(
+    github: Simulator, pull: OpenedPullRequest, happens: Callable[[OpenedPullRequest], object]
+) -> None:
+    before = bodies(pull)
+    happens(pull)
     Bot(github).review(pull)
     assert bodies(pull) == before
     assert len(pull.state()["reviews"]) == 1
