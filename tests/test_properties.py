@@ -151,7 +151,7 @@ def test_a_cut_keeps_whole_entries_and_counts_the_rest(texts: list[str], room: i
 
 def fingerprints_of(lines: list[str]) -> set[str]:
     """Of what is found in a new file of these lines."""
-    report = introduced_in(changed("", text(lines)), {}, False)
+    report = introduced_in(changed("", text(lines)))
     return set(fingerprints("train.py", report.findings))
 
 
