@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from multiprocessing.process import BaseProcess
 from typing import Protocol, Self
 
@@ -22,6 +23,7 @@ import uvicorn
 from pydantic import SecretStr
 
 from app import logs, metrics
+from app.doctor.examination import far_away
 from app.embedded import CannotStart, Embedded
 from app.queue.analysts import Analysts
 from app.queue.jobs import GRACE_SECONDS, Jobs
@@ -198,7 +200,8 @@ async def _answer(
     url = _store_url(settings)
     async with Store(url) as store, _jobs(settings, store, url) as jobs, Analysts(settings) as analysts:
         reviewer = make_reviewer(settings, store, analysts)
-        credentials = Credentials(reviewer.check_credentials, lambda: reviewer.app_name)
+        examine = partial(far_away, settings, with_installations=False)
+        credentials = Credentials(reviewer.check_credentials, lambda: reviewer.app_name, examine)
         config = uvicorn.Config(
             create_app(Site(settings, store, jobs, credentials, analysts)),
             log_config=None,

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from app.doctor.line import Line
 from app.queue.analysts import Analysts
 from app.settings import Settings
 from app.web.server import create_app
@@ -51,7 +52,12 @@ class Client:
 
 @contextlib.contextmanager
 def site(
-    settings: Settings = CONNECTED, *, problem: str = "", name: str = "Staff", workers: int | None = 1
+    settings: Settings = CONNECTED,
+    *,
+    problem: str = "",
+    name: str = "Staff",
+    workers: int | None = 1,
+    failing: tuple[Line, ...] = (),
 ) -> Iterator[Client]:
     """A client of a site that is as told; `workers` None: the store is gone."""
 
@@ -59,7 +65,7 @@ def site(
         return problem
 
     credentials = Credentials(check, lambda: name)
-    credentials.problem = problem
+    credentials.problem, credentials.failing = problem, failing
     queue: Any = Queue(workers)
     analysts = Analysts(settings)
     with asyncio.Runner() as runner:

@@ -58,14 +58,14 @@ MAY_IMPORT = {
         "app.relevance app.review app.settings app.store app.surroundings detectors structlog"
     ),
     "app/serve.py": (
-        "app.embedded app.logs app.metrics app.queue app.recovery app.reviewer app.settings app.store app.web "
-        "pydantic structlog uvicorn"
+        "app.doctor app.embedded app.logs app.metrics app.queue app.recovery app.reviewer app.settings app.store "
+        "app.web pydantic structlog uvicorn"
     ),
     "app/settings.py": "app.pull_request pydantic pydantic_settings",
     "app/store.py": "app.pull_request redis",
     "app/surroundings.py": "app.manifests app.notebooks app.pull_request app.review detectors",
     "app/web": (
-        "app.configuration app.events app.local app.metrics app.notebooks app.playground app.pull_request app.queue "
+        "app.doctor app.configuration app.events app.local app.metrics app.notebooks app.playground app.pull_request app.queue "
         "app.review app.settings app.store app.webhook detectors fastapi jinja2 markdown_it markupsafe "
         "pygments starlette structlog"
     ),

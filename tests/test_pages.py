@@ -1,12 +1,14 @@
 """The pages: how the bot is, the rules, what is not there; and what every page promises a browser."""
 
+import asyncio
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from pydantic import SecretStr
 
+from app.doctor.line import Line, fail, ok
 from app.settings import Settings
 from app.web.site import Credentials
 from app.web.templates import STYLE
@@ -60,6 +62,43 @@ def test_credentials_that_are_being_checked_are_no_trouble() -> None:
 
 def test_an_app_without_a_name_is_known_by_its_id() -> None:
     assert "as the App 7." in home(name="")
+
+
+def test_what_the_doctor_found_wrong_with_the_app_is_said_with_what_to_do() -> None:
+    line = fail("App: permissions", "Missing: checks: write.", "Add them in the App's settings.")
+    with site(failing=(line,)) as client:
+        words = text_of(client)
+    assert "Not reviewing: permissions trouble" in words
+    assert "Missing: checks: write. Add them in the App's settings." in words
+
+
+def test_the_doctor_looks_at_the_app_in_the_background_once_its_credentials_are_usable() -> None:
+    found = [fail("webhook", "It has no secret.", "Set it."), ok("App", "Staff")]
+    looks = list[str]()
+
+    async def check() -> str:
+        looks.append("check")
+        return "" if len(looks) > 1 else "not yet"
+
+    async def examine() -> Sequence[Line]:
+        looks.append("examine")
+        if looks.count("examine") == 1:
+            raise RuntimeError
+        return found
+
+    async def watch() -> None:
+        credentials = Credentials(check, lambda: "Staff", examine)
+        watching = asyncio.create_task(credentials.watch())
+        while not credentials.failing:
+            await asyncio.sleep(0.01)
+        watching.cancel()
+        assert [each.name for each in credentials.failing] == ["webhook"]
+        assert looks[:3] == ["check", "check", "examine"]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.web.site.CHECK_AGAIN_SECONDS", 0.01)
+        patch.setattr("app.web.site.EXAMINE_AGAIN_SECONDS", 0.01)
+        asyncio.run(asyncio.wait_for(watch(), 30))
 
 
 def test_a_store_that_is_gone_and_workers_that_do_not_run_are_said() -> None:

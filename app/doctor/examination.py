@@ -16,7 +16,7 @@ async def examined(settings: Settings) -> list[Line]:
     return [*at_home(settings), *await shelf(settings), *await far_away(settings)]
 
 
-async def far_away(settings: Settings) -> list[Line]:
+async def far_away(settings: Settings, *, with_installations: bool = True) -> list[Line]:
     """The lines for which GitHub is asked; none where there is nothing to ask with, which other lines say."""
     try:
         github = GitHub(settings)
@@ -24,7 +24,7 @@ async def far_away(settings: Settings) -> list[Line]:
         return []
     try:
         lines = [line async for line in app_side(github, settings)]
-        if any(line.name == "App" and line.mark is Mark.OK for line in lines):
+        if with_installations and any(line.name == "App" and line.mark is Mark.OK for line in lines):
             lines += [line async for line in installed(github)]
         return lines
     finally:

@@ -50,7 +50,7 @@ class Standing:
 
 async def standing(site: Site) -> Standing:
     """How things are now; the store is asked, GitHub is not."""
-    return Standing((_github(site), *await _store(site)))
+    return Standing((_github(site), *_app(site), *await _store(site)))
 
 
 def _github(site: Site) -> Fact:
@@ -71,6 +71,14 @@ def _github(site: Site) -> Fact:
         return Fact("GitHub", "bad", f"The credentials cannot be used: {problem}")
     app = f"{site.credentials.app_name} (id {settings.app_id})" if site.credentials.app_name else f"{settings.app_id}"
     return Fact("GitHub", "good", f"Connected to {host} as the App {app}.")
+
+
+def _app(site: Site) -> tuple[Fact, ...]:
+    """What the doctor found wrong; it says the same on the command line, and more."""
+    return tuple(
+        Fact(line.name.removeprefix("App: ").capitalize(), "bad", f"{line.words} {line.todo}")
+        for line in site.credentials.failing
+    )
 
 
 async def _store(site: Site) -> tuple[Fact, ...]:
