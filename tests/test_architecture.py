@@ -65,9 +65,9 @@ MAY_IMPORT = {
     "app/store.py": "app.pull_request redis",
     "app/surroundings.py": "app.manifests app.notebooks app.pull_request app.review detectors",
     "app/web": (
-        "app.doctor app.configuration app.events app.local app.metrics app.notebooks app.playground app.pull_request app.queue "
-        "app.review app.settings app.store app.webhook detectors fastapi jinja2 markdown_it markupsafe "
-        "pygments starlette structlog"
+        "app.configuration app.doctor app.events app.local app.metrics app.notebooks app.playground "
+        "app.pull_request app.queue app.review app.settings app.store app.webhook detectors fastapi jinja2 "
+        "markdown_it markupsafe pygments starlette structlog"
     ),
     "app/webhook.py": "app.events app.payloads pydantic",
     "detectors": "",
