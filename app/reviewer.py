@@ -70,7 +70,7 @@ class Reviewer:
             raise GiveUp(f"there is no button {action.identifier!r}")
 
         async def at(github: GitHub, ref: PullRequestRef) -> None:
-            level = await level_of(github, ref, action.author)
+            level = await level_of(github, ref, action.author, is_asking=True)
             if level is Level.NOBODY:
                 log.info("a button pressed by somebody without permission", author=action.author)
             elif action.identifier == RERUN:
@@ -145,11 +145,13 @@ class Reviewer:
 async def _present(github: GitHub, ref: PullRequestRef) -> PullRequestRef | None:
     """Where the repository is now, if it is another installation's; GitHub knows it by its old name as well."""
     try:
-        answer = await github.as_app("GET", f"/repos/{ref.repository}/installation")
+        found = (await github.as_app("GET", f"/repos/{ref.repository}/installation")).json()
+        if int(found["id"]) == ref.installation_id:
+            return None
+        repository = (await github.read(int(found["id"]), f"/repositories/{ref.repository_id}")).json()
     except (Refused, GiveUp):
         return None
-    installation_id = int(answer.json()["id"])
-    return replace(ref, installation_id=installation_id) if installation_id != ref.installation_id else None
+    return replace(ref, installation_id=int(found["id"]), repository=repository["full_name"])
 
 
 def _end_of_job(refused: Refused) -> Exception:

@@ -44,7 +44,7 @@ class Answers:
         found = commands_in(given.body, rules=names, is_in_thread=given.place == "thread")
         if not found or given.author_is_bot:
             return
-        level = await level_of(self._github, given.ref, given.author)
+        level = await level_of(self._github, given.ref, given.author, is_asking=True)
         if given.author == given.pull_request_author:
             level = max(level, Level.AUTHOR)
         if level is Level.NOBODY:

@@ -20,15 +20,19 @@ async def has_write_access(github: GitHub, ref: PullRequestRef, login: str) -> b
     return await level_of(github, ref, login) >= Level.WRITE
 
 
-async def level_of(github: GitHub, ref: PullRequestRef, login: str) -> Level:
+async def level_of(github: GitHub, ref: PullRequestRef, login: str, *, is_asking: bool = False) -> Level:
     """What GitHub says that somebody may do in the repository; NOBODY where it says nothing.
+
+    Who `is_asking` is there: when GitHub knows nothing of them, it is the repository that is gone from where it was.
 
     https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user
     """
     path = f"/repos/{ref.repository}/collaborators/{quote(login, safe='')}/permission"
     try:
         answer = await github.read(ref.installation_id, path)
-    except Refused:
+    except Refused as refused:
+        if is_asking and refused.status == 404:
+            raise
         return Level.NOBODY
     said = answer.json() or {}
     if said.get("permission") not in ("admin", "write"):
