@@ -10,6 +10,7 @@ from detectors._engine.bindings import Binding, Bound
 from detectors._engine.catalogue import Detector, Page, all_detectors
 from detectors._engine.code import Code
 from detectors._engine.columns import Column
+from detectors._engine.draws import RandomSplit
 from detectors._engine.endpoints import SERVERS, Endpoint
 from detectors._engine.events import Act, Region
 from detectors._engine.finding import (
@@ -100,6 +101,7 @@ __all__ = [
     "Part",
     "Pin",
     "Problem",
+    "RandomSplit",
     "Region",
     "Related",
     "Repository",

@@ -6,12 +6,14 @@ from functools import cached_property
 
 from detectors._engine.accumulation import Intervals
 from detectors._engine.activations import Activations
+from detectors._engine.arguments import argument, may_have
 from detectors._engine.axes import Axes
 from detectors._engine.build import flows_of
 from detectors._engine.choices import Choices
 from detectors._engine.columns import Columns
 from detectors._engine.definitions import Definitions
 from detectors._engine.devices import uses_gpu
+from detectors._engine.draws import Draws
 from detectors._engine.endpoints import Endpoints
 from detectors._engine.events import Actions
 from detectors._engine.finding import Related, Tier
@@ -32,6 +34,7 @@ from detectors._engine.modes import Modes
 from detectors._engine.modules import Modules
 from detectors._engine.names import Names
 from detectors._engine.neighbours import Neighbours, Repository
+from detectors._engine.options import Options
 from detectors._engine.passes import Passes
 from detectors._engine.precision import Precision
 from detectors._engine.preprocessing import Preprocessing
@@ -39,9 +42,11 @@ from detectors._engine.problems import EXCERPT, Excerpts, Problem, dedented
 from detectors._engine.provenance import Provenance
 from detectors._engine.ranks import Ranks
 from detectors._engine.retrieval import Retrieval
+from detectors._engine.runs import Runs
 from detectors._engine.saved_modes import SavedMode, saved_modes
 from detectors._engine.schedules import Schedules
 from detectors._engine.secrets import Secret, digested, redacted
+from detectors._engine.seeds import Seeds
 from detectors._engine.splits import Splits
 from detectors._engine.subjects import last_name
 from detectors._engine.tensors import Tensors
@@ -167,6 +172,26 @@ class Code:
     def splits(self) -> Splits:
         """Where data is divided into train, validation and test parts."""
         return Splits(self.tree, self.names, self.values, self.provenance)
+
+    @cached_property
+    def seeds(self) -> Seeds:
+        """What sets seeds, who holds one and who asks for one."""
+        return Seeds(self.tree, self.names, self.values)
+
+    @cached_property
+    def draws(self) -> Draws:
+        """Which calls take random numbers."""
+        return Draws(self.tree, self.names, self.values, self.modules, lambda: self.training_steps)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Whether this file starts a training run, and where."""
+        return Runs(self.tree, lambda: self.training_steps)
+
+    @cached_property
+    def options(self) -> Options:
+        """What this file offers on its command line."""
+        return Options(self.tree, self.values)
 
     @cached_property
     def tensors(self) -> Tensors:
@@ -299,37 +324,19 @@ class Code:
 
     def calls(self, *origins: str) -> list[ast.Call]:
         """The calls of these dotted origins, in source order."""
-        lasts = {each.rpartition(".")[2] for each in origins}
-        return [call for call in self.tree.all(ast.Call) if self._may_be(call, lasts) and self.origin(call) in origins]
-
-    def _may_be(self, call: ast.Call, lasts: set[str]) -> bool:
-        if isinstance(call.func, ast.Attribute):
-            return call.func.attr in lasts
-        return isinstance(call.func, ast.Name)
+        return self.names.calls(*origins)
 
     def method_calls(self, *names: str) -> list[ast.Call]:
         """The calls of methods of these names, on anything, in source order."""
-        return [
-            call for call in self.tree.all(ast.Call) if isinstance(call.func, ast.Attribute) and call.func.attr in names
-        ]
+        return self.tree.method_calls(*names)
 
     def argument(self, call: ast.Call, name: str, position: int | None = None) -> ast.expr | None:
         """The expression given for an argument; None where it is not given in sight (see `may_have`)."""
-        for keyword in call.keywords:
-            if keyword.arg == name:
-                return keyword.value
-        before = call.args[: position + 1] if position is not None else []
-        if position is None or position >= len(call.args) or any(isinstance(each, ast.Starred) for each in before):
-            return None
-        return call.args[position]
+        return argument(call, name, position)
 
     def may_have(self, call: ast.Call, name: str, position: int | None = None) -> bool:
         """Whether the argument is given or may be, through `*args` or `**kwargs`."""
-        if self.argument(call, name, position) is not None:
-            return True
-        if any(keyword.arg is None for keyword in call.keywords):
-            return True
-        return position is not None and any(isinstance(each, ast.Starred) for each in call.args)
+        return may_have(call, name, position)
 
     def name(self, node: ast.AST | None) -> str:
         """The object's name in the author's words, for messages: `self.optimizer`, short code otherwise."""

@@ -38,6 +38,12 @@ class Names:
             self._origins[node] = self._find_origin(node)
         return self._origins[node]
 
+    def calls(self, *origins: str) -> list[ast.Call]:
+        """The calls of these dotted origins, in source order."""
+        lasts = {each.rpartition(".")[2] for each in origins}
+        likely = (each for each in self._tree.all(ast.Call) if _may_be(each, lasts))
+        return [each for each in likely if self.origin(each.func) in origins]
+
     def _find_origin(self, node: ast.Name | ast.Attribute) -> str | None:
         if isinstance(node, ast.Attribute):
             base = self.origin(node.value)
@@ -63,3 +69,9 @@ class Names:
         return all(
             each.how is Bound.IMPORT or self._tree.enclosing(each.node, ast.Try) is not None for each in bindings
         )
+
+
+def _may_be(call: ast.Call, lasts: set[str]) -> bool:
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr in lasts
+    return isinstance(call.func, ast.Name)

@@ -63,6 +63,10 @@ class Tree:
         for kind in kinds:
             yield from self._by_kind.get(kind, ())
 
+    def method_calls(self, *names: str) -> list[ast.Call]:
+        """The calls of methods of these names, on anything, in source order."""
+        return [each for each in self.all(ast.Call) if isinstance(each.func, ast.Attribute) and each.func.attr in names]
+
     def below(self, node: ast.AST) -> list[ast.AST]:
         """The node and everything below it, in source order: what `ast.walk` gives, without walking again."""
         start = self._start[node]

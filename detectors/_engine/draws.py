@@ -1,0 +1,143 @@
+"""Draws: which calls take random numbers, from whose generator, and which models begin with them."""
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from detectors._engine.arguments import argument, may_have
+from detectors._engine.libraries import Kind
+from detectors._engine.loops import TrainingStep
+from detectors._engine.modules import Modules
+from detectors._engine.names import Names
+from detectors._engine.subjects import last_name
+from detectors._engine.tree import Function, Tree
+from detectors._engine.values import Values
+
+_DRAWS = frozenset(["shuffle", "permutation", "randperm", "randint", "rand", "randn", "choice", "sample", "normal"])
+_RANDOM_SPLITS = (
+    "sklearn.model_selection.train_test_split",
+    "torch.utils.data.random_split",
+    "sklearn.model_selection.KFold",
+    "sklearn.model_selection.StratifiedKFold",
+    "sklearn.model_selection.ShuffleSplit",
+    "sklearn.model_selection.StratifiedShuffleSplit",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RandomSplit:
+    """A call that divides data at random."""
+
+    call: ast.Call
+    origin: str
+
+    @property
+    def library(self) -> str:
+        """Whose random numbers it draws: those of `torch` or `numpy`."""
+        return "torch" if self.origin.startswith("torch.") else "numpy"
+
+    @property
+    def keyword(self) -> str:
+        """The argument that makes it repeatable."""
+        return "generator" if self.library == "torch" else "random_state"
+
+    @property
+    def value(self) -> str:
+        """Something to give for that argument."""
+        return "torch.Generator().manual_seed(0)" if self.library == "torch" else "0"
+
+    @property
+    def is_unseeded(self) -> bool:
+        """Whether it is given neither a seed nor a generator, for certain."""
+        call = self.call
+        if may_have(call, "random_state") or may_have(call, "generator", 2 if self.library == "torch" else None):
+            return False
+        if any(isinstance(each, ast.Starred) for each in call.args) and self.origin.endswith("train_test_split"):
+            return len(call.args) == 1 and not any(each.arg is None for each in call.keywords)
+        shuffle = argument(call, "shuffle")
+        if self.origin.endswith("KFold"):
+            return isinstance(shuffle, ast.Constant) and shuffle.value is True
+        return not (isinstance(shuffle, ast.Constant) and shuffle.value is False)
+
+
+class Draws:
+    """Answers for one file; `steps` gives its training steps where they are needed."""
+
+    def __init__(
+        self, tree: Tree, names: Names, values: Values, modules: Modules, steps: Callable[[], list[TrainingStep]]
+    ) -> None:
+        self._tree = tree
+        self._names = names
+        self._values = values
+        self._modules = modules
+        self._steps = steps
+
+    @cached_property
+    def unseeded_splits(self) -> list[RandomSplit]:
+        """The splits that differ on every run unless something seeds the process, in source order."""
+        splits = (RandomSplit(each, self._names.origin(each.func) or "") for each in self._names.calls(*_RANDOM_SPLITS))
+        return [each for each in splits if each.is_unseeded]
+
+    def first(self) -> ast.Call | None:
+        """What a seed of the whole script is for: its first draw, else the first model that it makes and trains."""
+        calls = list(self._tree.all(ast.Call))
+        models = (each for each in calls if self.makes_model(each) and self._is_trained(each))
+        return next((each for each in calls if self.is_random(each)), None) or next(models, None)
+
+    def is_random(self, call: ast.Call) -> bool:
+        """Whether the call draws from the process-wide generator of torch, NumPy or Python."""
+        origin = self._names.origin(call.func) or ""
+        return origin.rpartition(".")[2] in _DRAWS and origin.startswith(("torch.", "numpy.random", "random."))
+
+    def first_in(self, function: ast.FunctionDef) -> ast.Call | None:
+        """The first call in the function that draws random numbers for training: a draw, or the making of a model
+        where the function trains."""
+        calls = [each for each in ast.walk(function) if isinstance(each, ast.Call)]
+        calls.sort(key=lambda each: (each.lineno, each.col_offset))
+        trains = function in self._training
+        return next((each for each in calls if self.is_random(each) or (trains and self.makes_model(each))), None)
+
+    @cached_property
+    def _training(self) -> set[Function | None]:
+        """The functions with a training step, and those that call them for it."""
+        steps = [each.step for each in self._steps()]
+        return {each.function for each in steps} | {self._tree.function(call) for each in steps for call in each.calls}
+
+    # -- models -------------------------------------------------------------------------------------------
+
+    def makes_model(self, call: ast.Call) -> bool:
+        """Whether the call makes a model anew, by its kind or by the name it is given."""
+        if any(each.kind is Kind.MODEL and each.call is call for each in self._values.of(call)):
+            return "from_pretrained" not in ast.unparse(call.func)
+        statement = self._tree.statement(call)
+        if not isinstance(statement, ast.Assign) or statement.value is not call:
+            return False
+        is_class = isinstance(call.func, ast.Name) and call.func.id[:1].isupper()
+        return is_class and last_name(statement.targets[0]) in ("model", "net", "network")
+
+    def models_for(self, training: TrainingStep) -> Iterator[ast.Call]:
+        """The makings of trained models with random weights where the step is, or around it."""
+        around = (self._tree.function(each) for each in training.step.calls)
+        functions = {training.flow.root, training.step.function, *around, None}
+        near = (each for each in self._tree.all(ast.Call) if self._tree.function(each) in functions)
+        made = (each for each in near if self.makes_model(each))
+        return (each for each in made if self._may_draw_weights(each) and self._is_trained(each))
+
+    def _is_trained(self, call: ast.Call) -> bool:
+        """Whether the parameters of what the call makes are asked for somewhere, as an optimizer does."""
+        return call in self._asked
+
+    @cached_property
+    def _asked(self) -> set[ast.AST | None]:
+        owners = [
+            each.func.value for each in self._tree.method_calls("parameters") if isinstance(each.func, ast.Attribute)
+        ]
+        return {value.call for owner in owners for value in self._values.of(owner)}
+
+    def _may_draw_weights(self, call: ast.Call) -> bool:
+        """Whether what the call makes may begin with random weights: a class of this file only where it is a module
+        for certain, since what derives from another library's model may begin with constants, as a Gaussian process
+        does."""
+        owner = self._values.calls.callee(call)
+        return not isinstance(owner, ast.ClassDef) or self._modules.is_module_class(owner)
