@@ -16,7 +16,7 @@ from detectors._engine.bindings import Binding, Bound
 from detectors._engine.libraries import Kind
 from detectors._engine.names import Names
 from detectors._engine.reshapes import elements, is_every_row, is_one_row, keeps_rows, takes_a_step
-from detectors._engine.tree import FUNCTIONS, Tree
+from detectors._engine.tree import FUNCTIONS, Function, Tree
 from detectors._engine.values import Values
 
 Calls = tuple[ast.Call, ...]
@@ -129,20 +129,18 @@ class Axes:
         elif binding.how is Bound.PART and isinstance(value, ast.Call):
             yield from self._returned(value, place, binding.index)
         elif binding.how is Bound.PARAMETER and isinstance(binding.scope, FUNCTIONS):
-            if place.calls:
-                given = self._values.calls.argument_for(binding.scope, place.calls[-1], binding.name)
-                if given is not None:
-                    yield _Place(given, place.calls[:-1], place.certain)
-                return
-            for given in self._values.calls.given_for(binding.scope, binding.name):
-                if given is not None:
-                    yield _Place(given, (), place.certain)
-            owner = self._tree.class_of(binding.scope)
-            if owner is not None and binding.scope.name == "forward":
-                for run in self.runs.get(owner, ()):
-                    given = self._values.calls.argument_for(binding.scope, run, binding.name)
-                    if given is not None:
-                        yield _Place(given, (), place.certain)
+            given = self._given(binding.scope, binding.name, place.calls)
+            yield from (_Place(each, place.calls[:-1], place.certain) for each in given if each is not None)
+
+    def _given(self, function: Function, name: str, calls: Calls) -> Iterator[ast.expr | None]:
+        """What callers give for a parameter: the call that led here, else all in sight, of a `forward` the model's."""
+        if calls:
+            yield self._values.calls.argument_for(function, calls[-1], name)
+            return
+        yield from self._values.calls.given_for(function, name)
+        owner = self._tree.class_of(function)
+        if owner is not None and function.name == "forward":
+            yield from (self._values.calls.argument_for(function, each, name) for each in self.runs.get(owner, ()))
 
     def _called(self, call: ast.Call, place: _Place) -> Iterator[_Place]:
         name = self._activations.function_origin(call)

@@ -91,19 +91,21 @@ class Gradients:
         for call, target in self._backwards:
             rest: list[ast.expr] = [target]
             while rest:
-                leaf = rest.pop()
-                if isinstance(leaf, ast.Name):
-                    for binding in self._names.reaching(leaf):
-                        if binding not in found:
-                            found[binding] = call
-                            rest += self._sources(binding)
-                elif isinstance(leaf, ast.Attribute):
-                    subject = self._values.subject(leaf)
-                    if subject is not None:
-                        found.setdefault(subject, call)
-                else:
-                    rest += list(_parts(leaf))
+                rest += self._behind(rest.pop(), call, found)
         return found
+
+    def _behind(self, leaf: ast.expr, call: ast.Call, found: dict[Binding | Subject, ast.Call]) -> list[ast.expr]:
+        """Notes that the call back-propagates what the leaf holds; what that was computed from."""
+        if isinstance(leaf, ast.Name):
+            new = [each for each in self._names.reaching(leaf) if each not in found]
+            found.update((each, call) for each in new)
+            return [source for each in new for source in self._sources(each)]
+        if not isinstance(leaf, ast.Attribute):
+            return list(_parts(leaf))
+        subject = self._values.subject(leaf)
+        if subject is not None:
+            found.setdefault(subject, call)
+        return []
 
     @staticmethod
     def _sources(binding: Binding) -> list[ast.expr]:

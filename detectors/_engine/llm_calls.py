@@ -153,6 +153,9 @@ class LlmCall:
         return self.may_set(*_LIMITS)
 
 
+_HANDING_ON = frozenset([Bound.ASSIGNMENT, Bound.PART, Bound.ITEM, Bound.CONTEXT])
+
+
 class LlmCalls:
     """The LLM calls of one file."""
 
@@ -220,28 +223,24 @@ class LlmCalls:
         if depth > 6:
             return None
         for each in ast.walk(node):
-            if isinstance(each, ast.Call):
-                if each in self.by_node:
-                    return self.by_node[each]
-                target = self._values.calls.callee(each)
-                if isinstance(target, FUNCTIONS):
-                    for statement in self._values.calls.returns(target):
-                        found = self.output_in(statement.value, depth + 1) if statement.value is not None else None
-                        if found is not None:
-                            return found
-            elif isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load):
-                for binding in self._names.reaching(each):
-                    if binding.value is None or binding.how not in (
-                        Bound.ASSIGNMENT,
-                        Bound.PART,
-                        Bound.ITEM,
-                        Bound.CONTEXT,
-                    ):
-                        continue
-                    found = self.output_in(binding.value, depth + 1)
-                    if found is not None:
-                        return found
+            if isinstance(each, ast.Call) and each in self.by_node:
+                return self.by_node[each]
+            answers = (self.output_in(source, depth + 1) for source in self._sources(each))
+            found = next((answer for answer in answers if answer is not None), None)
+            if found is not None:
+                return found
         return None
+
+    def _sources(self, node: ast.AST) -> Iterator[ast.expr]:
+        """What a function of this file returns to the call, or what the name was bound to."""
+        if isinstance(node, ast.Call):
+            target = self._values.calls.callee(node)
+            returns = self._values.calls.returns(target) if isinstance(target, FUNCTIONS) else ()
+            yield from (each.value for each in returns if each.value is not None)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            for binding in self._names.reaching(node):
+                if binding.value is not None and binding.how in _HANDING_ON:
+                    yield binding.value
 
 
 def _boto(call: ast.Call | None) -> str:

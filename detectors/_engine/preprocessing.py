@@ -192,20 +192,22 @@ class Preprocessing:
         if not self.fits:
             return []
         for split in self._splits.all:
-            seen: set[object] = set()
-            for data in split.data:
-                for step in self._provenance.trace(data, stop=self._splits.is_part):
-                    if isinstance(step.node, ast.Name):
-                        seen.update(self._names.reaching(step.node))
-                    for fit in self._fitted_at(step):
-                        if fit.call not in found and self._is_on_everything(fit, split):
-                            found[fit.call] = Leak(fit, split)
-            for fit in self.fits:
-                if fit.call in found or not self._provenance.bindings(fit.data) & seen:
-                    continue
-                if self._transforms_parts(fit, split) and self._is_on_everything(fit, split):
+            for fit in self._fitted_before(split):
+                if fit.call not in found and self._is_on_everything(fit, split):
                     found[fit.call] = Leak(fit, split)
         return sorted(found.values(), key=lambda each: (each.fit.call.lineno, each.fit.call.col_offset))
+
+    def _fitted_before(self, split: Split) -> Iterator[Fit]:
+        """The fits that the split data comes through, and those on the same data that transform its parts."""
+        seen: set[object] = set()
+        for data in split.data:
+            for step in self._provenance.trace(data, stop=self._splits.is_part):
+                if isinstance(step.node, ast.Name):
+                    seen.update(self._names.reaching(step.node))
+                yield from self._fitted_at(step)
+        for fit in self.fits:
+            if self._provenance.bindings(fit.data) & seen and self._transforms_parts(fit, split):
+                yield fit
 
     def _fitted_at(self, step: Step) -> Iterator[Fit]:
         """The fits that shaped the data at this step: its own, or those of the transformer that transforms it."""

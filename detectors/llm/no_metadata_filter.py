@@ -58,9 +58,8 @@ def detect(code: Code) -> Iterator[Problem]:
 
 def _owners(code: Code) -> Iterator[str]:
     """The keys of metadata that say whose a document is."""
-    for keyword in code.tree.all(ast.keyword):
-        if keyword.arg in ("metadata", "metadatas", "extra_info"):
-            for each in ast.walk(keyword.value):
-                for key in each.keys if isinstance(each, ast.Dict) else ():
-                    if isinstance(key, ast.Constant) and _OWNER.match(str(key.value)):
-                        yield str(key.value)
+    given = (each for each in code.tree.all(ast.keyword) if each.arg in ("metadata", "metadatas", "extra_info"))
+    dicts = (each for keyword in given for each in ast.walk(keyword.value) if isinstance(each, ast.Dict))
+    for key in (key for each in dicts for key in each.keys):
+        if isinstance(key, ast.Constant) and _OWNER.match(str(key.value)):
+            yield str(key.value)

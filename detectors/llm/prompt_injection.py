@@ -112,12 +112,17 @@ def _user_prompts(code: Code) -> Iterator[ast.expr]:
         for keyword in call.node.keywords:
             if keyword.arg in ("input", "contents", "prompt"):
                 yield keyword.value
-            for message in ast.walk(keyword.value) if keyword.arg == "messages" else ():
-                keys = [getattr(each, "value", None) for each in message.keys] if isinstance(message, ast.Dict) else []
-                if isinstance(message, ast.Dict) and "content" in keys and "role" in keys:
-                    role = message.values[keys.index("role")]
-                    if isinstance(role, ast.Constant) and role.value == "user":
-                        yield message.values[keys.index("content")]
+            elif keyword.arg == "messages":
+                messages = (each for each in ast.walk(keyword.value) if isinstance(each, ast.Dict))
+                yield from (content for each in messages for content in _said_by_user(each))
+
+
+def _said_by_user(message: ast.Dict) -> Iterator[ast.expr]:
+    keys = [getattr(each, "value", None) for each in message.keys]
+    if "content" in keys and "role" in keys:
+        role = message.values[keys.index("role")]
+        if isinstance(role, ast.Constant) and role.value == "user":
+            yield message.values[keys.index("content")]
 
 
 def _system_prompts(code: Code) -> Iterator[tuple[ast.AST, ast.expr]]:

@@ -110,14 +110,17 @@ def _uses(code: Code, kept: ast.expr) -> Iterator[ast.expr]:
     """Every expression that means what was kept."""
     subject = code.values.subject(kept)
     function = code.tree.function(kept)
-    for node in code.tree.all(ast.Name) if isinstance(kept, ast.Name) else code.tree.all(ast.Attribute):
-        if isinstance(node.ctx, ast.Load) and last_name(node) == last_name(kept):
-            if isinstance(kept, ast.Name):
-                bindings = code.names.reaching(node)  # type: ignore[arg-type]
-                if any(code.tree.inside(kept, each.node) for each in bindings):
-                    yield node
-            elif code.values.subject(node) == subject or code.tree.function(node) is function:
-                yield node
+    for node in code.tree.all(type(kept)):
+        if not isinstance(node, (ast.Name, ast.Attribute)) or not isinstance(node.ctx, ast.Load):
+            continue
+        if last_name(node) != last_name(kept):
+            continue
+        if isinstance(node, ast.Name):
+            is_kept = any(code.tree.inside(kept, each.node) for each in code.names.reaching(node))
+        else:
+            is_kept = code.values.subject(node) == subject or code.tree.function(node) is function
+        if is_kept:
+            yield node
 
 
 def _is_changed(code: Code, kept: ast.expr) -> bool:

@@ -57,37 +57,44 @@ def detect(code: Code) -> Iterator[Problem]:
             if made.kind is Kind.UNKNOWN and _holds_the_only_one(code, call.func.value):
                 yield from _last_batch(code, call, code.argument(call, "metrics", 0))
             continue
-        name = code.name(call.func.value)
+        metric, mode = code.argument(call, "metrics", 0), _mode(code, made.call)
         if not call.args and not call.keywords:
-            yield code.problem(
-                call,
-                f"`{name}` is a `ReduceLROnPlateau`: `step()` needs the metric it watches, and raises a `TypeError` "
-                f"without one.",
-                good=f"{name}.step(val_loss)",
-                related=[(made.call, "the scheduler")],
-            )
-            continue
-        metric = code.argument(call, "metrics", 0)
-        mode = _mode(code, made.call)
-        if metric is None or mode is None:
-            yield from _last_batch(code, call, metric)
-        elif _direction(metric) not in (None, mode):
-            other = "max" if mode == "min" else "min"
-            better = "grows" if other == "max" else "falls"
-            yield code.problem(
-                call,
-                f'`{code.name(metric)}` {better} as the model improves, but `{name}` has `mode="{mode}"`'
-                f"{'' if code.may_have(made.call, 'mode', 1) else ' by default'}: it cuts the learning rate while "
-                f"training goes well.",
-                good=code.source.changed(
-                    made.call.lineno,
-                    made.call.end_lineno or made.call.lineno,
-                    [_with_mode(code, made.call, other)],
-                ).strip(),
-                related=[(made.call, "the scheduler")],
-            )
+            yield _no_metric(code, call, made.call)
+        elif metric is not None and mode is not None and _direction(metric) not in (None, mode):
+            yield _wrong_way(code, call, made.call)
         else:
             yield from _last_batch(code, call, metric)
+
+
+def _no_metric(code: Code, step: ast.Call, made: ast.Call) -> Problem:
+    name = code.name(_scheduler(step))
+    return code.problem(
+        step,
+        f"`{name}` is a `ReduceLROnPlateau`: `step()` needs the metric it watches, and raises a `TypeError` "
+        f"without one.",
+        good=f"{name}.step(val_loss)",
+        related=[(made, "the scheduler")],
+    )
+
+
+def _wrong_way(code: Code, step: ast.Call, made: ast.Call) -> Problem:
+    mode = _mode(code, made)
+    other, better = ("max", "grows") if mode == "min" else ("min", "falls")
+    by_default = "" if code.may_have(made, "mode", 1) else " by default"
+    mended = code.source.changed(made.lineno, made.end_lineno or made.lineno, [_with_mode(code, made, other)])
+    return code.problem(
+        step,
+        f"`{code.name(code.argument(step, 'metrics', 0))}` {better} as the model improves, but "
+        f'`{code.name(_scheduler(step))}` has `mode="{mode}"`{by_default}: it cuts the learning rate while training '
+        "goes well.",
+        good=mended.strip(),
+        related=[(made, "the scheduler")],
+    )
+
+
+def _scheduler(step: ast.Call) -> ast.expr:
+    assert isinstance(step.func, ast.Attribute)
+    return step.func.value
 
 
 def _holds_the_only_one(code: Code, node: ast.expr) -> bool:
