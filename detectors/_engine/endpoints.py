@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from detectors._engine.bindings import Bound
+from detectors._engine.bindings import Binding, Bound
 from detectors._engine.names import Names
 from detectors._engine.subjects import last_name
 from detectors._engine.tree import FUNCTIONS, Function, Tree
@@ -214,17 +214,16 @@ class Endpoints:
                 return True
             if not isinstance(each, ast.Name) or not isinstance(each.ctx, ast.Load):
                 continue
-            for binding in self._names.reaching(each):
-                if binding.how is Bound.PARAMETER and binding.scope is endpoint.function:
-                    if binding.node in self.data_parameters(endpoint) or each.id in ("request", "req", "event"):
-                        return True
-                elif (
-                    binding.value is not None
-                    and binding.scope is self._tree.function(each)
-                    and self._carries(binding.value, endpoint, depth + 1)
-                ):
-                    return True
+            if any(self._is_carrier(binding, each, endpoint, depth) for binding in self._names.reaching(each)):
+                return True
         return False
+
+    def _is_carrier(self, binding: Binding, use: ast.Name, endpoint: Endpoint, depth: int) -> bool:
+        if binding.how is Bound.PARAMETER and binding.scope is endpoint.function:
+            return binding.node in self.data_parameters(endpoint) or use.id in ("request", "req", "event")
+        if binding.value is None or binding.scope is not self._tree.function(use):
+            return False
+        return self._carries(binding.value, endpoint, depth + 1)
 
     # -- finding them -----------------------------------------------------------------------------------------
 

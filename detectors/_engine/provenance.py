@@ -310,11 +310,12 @@ class Provenance:
                     self._add_write(update.target, update, (update.value,))
             for statement in self._tree.all(ast.Expr):
                 call = statement.value
-                if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
-                    if call.func.attr in _GROWING:
-                        self._add_write(call.func.value, statement, (*call.args, *(k.value for k in call.keywords)))
-                    elif any(each.arg == "inplace" for each in call.keywords):
-                        self._add_write(call.func.value, statement, (call,))
+                if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+                    continue
+                if call.func.attr in _GROWING:
+                    self._add_write(call.func.value, statement, (*call.args, *(k.value for k in call.keywords)))
+                elif any(each.arg == "inplace" for each in call.keywords):
+                    self._add_write(call.func.value, statement, (call,))
         return self._writes
 
     def _add_write(self, target: ast.expr, statement: ast.stmt, values: tuple[ast.expr, ...]) -> None:

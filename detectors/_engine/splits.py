@@ -185,18 +185,15 @@ class Splits:
     def _find_subsets(self) -> None:
         """`train = df[:n]` and `test = df[n:]`: two subsets of one object under the names of two parts."""
         groups: dict[Hashable, list[tuple[Part, ast.expr, ast.expr]]] = defaultdict(list)
-        for assign in self._tree.all(ast.Assign):
-            for target in assign.targets:
-                for name, value in _pairs(target, assign.value):
-                    if not isinstance(name, (ast.Name, ast.Attribute)):
-                        continue
-                    part = part_named(last_name(name))
-                    subset = _subset_in(value) if part is not None else None
-                    if part is None or subset is None:
-                        continue
-                    whole = self._provenance.bindings(subset) or self._values.subject(_object_of(subset))
-                    if whole:
-                        groups[whole].append((part, subset, value))
+        targets = ((each, assign.value) for assign in self._tree.all(ast.Assign) for each in assign.targets)
+        for name, value in (pair for target, assigned in targets for pair in _pairs(target, assigned)):
+            part = part_named(last_name(name)) if isinstance(name, (ast.Name, ast.Attribute)) else None
+            subset = _subset_in(value) if part is not None else None
+            if part is None or subset is None:
+                continue
+            whole = self._provenance.bindings(subset) or self._values.subject(_object_of(subset))
+            if whole:
+                groups[whole].append((part, subset, value))
         for sides in groups.values():
             if len({part for part, _, _ in sides}) < 2 or not any(part is Part.TRAIN for part, _, _ in sides):
                 continue

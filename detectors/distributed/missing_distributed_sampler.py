@@ -38,7 +38,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Act, Code, Kind, Problem, Tier, last_name
+from detectors import Act, Code, Flow, Kind, Problem, Tier, last_name
 
 TIER = Tier.BUG
 WORDS = ("DistributedDataParallel", "DataLoader", "backward")
@@ -54,29 +54,27 @@ def detect(code: Code) -> Iterator[Problem]:
     if not code.ranks.wraps or _SHARDS.search(code.text):
         return
     seen: set[ast.AST] = set()
-    for flow in code.flows:
-        forwards = [each for each in flow.of(Act.FORWARD) if code.ranks.parallel(each.target)]
-        for backward in flow.of(Act.BACKWARD):
-            for loop in backward.loops:
-                if isinstance(loop, ast.While) or not any(loop in each.loops for each in forwards):
-                    continue
-                made = _loader(code, loop.iter)
-                if made is None or made in seen or not _is_whole(code, made):
-                    continue
-                seen.add(made)
-                yield code.problem(
-                    made,
-                    f"Each rank's `{code.name(loop.iter)}` goes over the whole of "
-                    f"`{code.name(code.argument(made, 'dataset', 0))}`: no sampler gives the ranks different parts.",
-                    mend=[
-                        code.source.set_keyword(
-                            made,
-                            "shuffle",
-                            f"False, sampler=DistributedSampler({code.name(code.argument(made, 'dataset', 0))})",
-                        )
-                    ],
-                    related=[(code.ranks.wraps[0], "the model is replicated here")],
-                )
+    for iterable in (each for flow in code.flows for each in _trained_over(code, flow)):
+        made = _loader(code, iterable)
+        if made is None or made in seen or not _is_whole(code, made):
+            continue
+        seen.add(made)
+        dataset = code.name(code.argument(made, "dataset", 0))
+        yield code.problem(
+            made,
+            f"Each rank's `{code.name(iterable)}` goes over the whole of `{dataset}`: no sampler gives the ranks "
+            "different parts.",
+            mend=[code.source.set_keyword(made, "shuffle", f"False, sampler=DistributedSampler({dataset})")],
+            related=[(code.ranks.wraps[0], "the model is replicated here")],
+        )
+
+
+def _trained_over(code: Code, flow: Flow) -> Iterator[ast.expr]:
+    """What the loops go over in which a replicated model runs and a loss is back-propagated."""
+    forwards = [each for each in flow.of(Act.FORWARD) if code.ranks.parallel(each.target)]
+    for loop in (loop for backward in flow.of(Act.BACKWARD) for loop in backward.loops):
+        if not isinstance(loop, ast.While) and any(loop in each.loops for each in forwards):
+            yield loop.iter
 
 
 def _loader(code: Code, iterable: ast.expr) -> ast.Call | None:

@@ -83,21 +83,21 @@ def _cleared(code: Code) -> Iterator[tuple[Event, Problem]]:
                 continue
             for backward in flow.of(Act.BACKWARD):
                 loop = common_loop(clear, backward)
-                if loop is None or not _is_lost(code, flow, loop, backward, clear):
-                    continue
-                name = code.name(clear.target)
-                statement = code.tree.statement(backward.node)
-                same = code.tree.function(clear.node) is code.tree.function(backward.node)
-                yield (
-                    backward,
-                    code.problem(
-                        backward.node,
-                        f"The gradients of `{code.name(backward.node)}` are cleared at line {clear.line} and "
-                        f"never applied: nothing here steps `{name}`, so the weights stay as they are.",
-                        mend=[code.source.insert_after(statement, f"{name}.step()")] if same else [],
-                        related=[(clear.node, "clears the gradients"), (loop, "the loop")],
-                    ),
-                )
+                if loop is not None and _is_lost(code, flow, loop, backward, clear):
+                    yield backward, _never_applied(code, backward, clear, loop)
+
+
+def _never_applied(code: Code, backward: Event, clear: Event, loop: Loop) -> Problem:
+    name = code.name(clear.target)
+    statement = code.tree.statement(backward.node)
+    same = code.tree.function(clear.node) is code.tree.function(backward.node)
+    return code.problem(
+        backward.node,
+        f"The gradients of `{code.name(backward.node)}` are cleared at line {clear.line} and never applied: nothing "
+        f"here steps `{name}`, so the weights stay as they are.",
+        mend=[code.source.insert_after(statement, f"{name}.step()")] if same else [],
+        related=[(clear.node, "clears the gradients"), (loop, "the loop")],
+    )
 
 
 def _may_be_same(code: Code, stepped: ast.expr, cleared: ast.expr | None) -> bool:
