@@ -24,6 +24,8 @@ from app import metrics
 from app.settings import Settings
 
 PRELOADED = ["__main__", "detectors", "app.pipeline"]
+NICENESS = 5
+"""Where webhooks are answered on the same cores, their ten seconds go before an analysis."""
 OUT_OF_MEMORY = 97
 """Exit status of a process that reached its limit: a free heap after it is not to be trusted."""
 
@@ -111,6 +113,7 @@ def _prepare(megabytes: int) -> None:
     """Runs first in each process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
+    os.nice(NICENESS)
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (megabytes * 1024 * 1024,) * 2)
 

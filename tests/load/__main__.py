@@ -6,15 +6,15 @@ from tests.load import accepting, reviewing
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Everything in turn; some two minutes."""
+    """Everything in turn; some three minutes."""
     parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="how long webhooks are sent, each time")
     parser.add_argument("--reviews", type=int, default=30, metavar="N", help="how many pull requests, each time")
     given = parser.parse_args(arguments)
     accepting.measure(min(given.seconds, 30.0))
     reviewing.latency(min(given.reviews, 200))
-    for answers_after in (0.0, 0.2):
-        reviewing.throughput(min(2 * given.reviews, 400), answers_after=answers_after)
+    for answers_after in (0.0, 0.2, 0.5):
+        reviewing.throughput(min(4 * given.reviews, 400), answers_after=answers_after)
 
 
 if __name__ == "__main__":
