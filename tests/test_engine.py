@@ -5,7 +5,8 @@ from textwrap import dedent
 
 import pytest
 
-from detectors import Act, Code, Flow, Kind, Region
+from detectors import Act, Analysis, Code, Flow, Kind, Region, analyse
+from detectors._engine.paths import Undecided
 
 
 def code_of(text: str) -> Code:
@@ -256,6 +257,30 @@ def test_whether_every_way_from_a_step_to_the_next_backward_clears_the_gradients
     )
 
     assert uncleared is not clears
+
+
+@pytest.mark.parametrize("tests", [2, 40])
+def test_a_question_with_too_many_paths_is_undecided_and_its_detectors_are_silent(tests: int) -> None:
+    switches = "".join(f"    if f{i}: model.train()\n" for i in range(tests))
+    text = (
+        "import torch\nmodel = torch.nn.Dropout()\no = torch.optim.SGD(model.parameters())\n"
+        "for i, batch in enumerate(loader):\n    loss = model(batch)\n    loss.backward()\n"
+        f"    if i % 2: o.step()\n{switches * 2}    if i % 2: o.zero_grad()\n"
+    )
+    (flow,) = Code(text).flows
+    step = flow.of(Act.STEP)[0]
+
+    def is_uncleared() -> bool:
+        return flow.reaches(
+            step, lambda event: event.act is Act.BACKWARD, avoiding=lambda event: event.act is Act.ZERO_GRAD
+        )
+
+    if tests > 10:
+        with pytest.raises(Undecided):
+            is_uncleared()
+    else:
+        assert not is_uncleared()
+    assert analyse(text, "train.py", rules={"missing-zero-grad"}) == Analysis()
 
 
 def test_regions_come_from_with_blocks_decorators_context_managers_and_wrappers() -> None:

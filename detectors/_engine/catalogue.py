@@ -4,11 +4,13 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 
 from detectors._engine.code import Code
 from detectors._engine.finding import Finding, Tier
+from detectors._engine.paths import Undecided
 from detectors._engine.problems import Problem
 
 FAMILIES = ("data", "training", "performance", "distributed", "production", "llm")
@@ -79,10 +81,14 @@ class Detector:
         return all(any(_holds(text, word, known) for word in gate) for gate in self._gates)
 
     def detect(self, code: Code) -> list[Finding]:
-        """The findings in one file, in order of line; a line is found at most once."""
+        """The findings in one file, in order of line; a line is found at most once.
+
+        Where the paths through the file are too many to tell, the detector says no more.
+        """
         found: dict[int, Finding] = {}
-        for problem in self.run(code):
-            found.setdefault(problem.line, problem.found_by(self.name, self.tier, self.page.good))
+        with suppress(Undecided):
+            for problem in self.run(code):
+                found.setdefault(problem.line, problem.found_by(self.name, self.tier, self.page.good))
         return [found[line] for line in sorted(found)]
 
 

@@ -10,12 +10,12 @@ to run at least once.
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from detectors._engine.events import Act, Region
+from detectors._engine.paths import Conditions, Paths, on_the_way
 from detectors._engine.subjects import Subject
 from detectors._engine.tree import Function, Loop
-
-_STATES = 24_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,9 @@ class Flow:
         """Whether a path leads from just after `start` to a goal without meeting an event to avoid.
 
         With `inside`, the path must not leave that loop.
+
+        Raises:
+            Undecided: there are too many paths to tell.
         """
         return self.path(start, goal, avoiding=avoiding, inside=inside) is not None
 
@@ -125,34 +128,18 @@ class Flow:
         avoiding: Callable[[Event], bool] = lambda event: False,
         inside: Loop | None = None,
     ) -> Event | None:
-        """The first goal a path from `start` meets; None where there is none."""
-        assumed = {guard.key: guard for guard in start.guards if guard.key in self.paired}
-        rest: list[tuple[Event, dict[str, Guard]]] = [(start, assumed)]
-        seen: set[tuple[int, frozenset[Guard]]] = set()
-        while rest and len(seen) < _STATES:
-            event, assumed = rest.pop()
-            for following, guard in event.next:
-                holding = self._assume(assumed, guard, following)
-                if holding is None or (inside is not None and inside not in following.loops):
-                    continue
-                key = (id(following), frozenset(holding.values()))
-                if key in seen:
-                    continue
-                seen.add(key)
-                if goal(following):
-                    return following
-                if not avoiding(following):
-                    rest.append((following, holding))
-        return None
+        """The first goal a path from `start` meets; None where there is none.
 
-    def _assume(self, assumed: dict[str, Guard], guard: Guard | None, event: Event) -> dict[str, Guard] | None:
-        """The conditions that hold after taking an edge; None where the edge contradicts them."""
-        holding = assumed
-        if guard is not None and guard.key in self.paired:
-            known = assumed.get(guard.key)
-            if known is not None and known.holds is not guard.holds:
-                return None
-            holding = {**assumed, guard.key: guard}
-        if event.binds and holding:
-            holding = {key: each for key, each in holding.items() if not event.binds & each.names}
-        return holding
+        Raises:
+            Undecided: there are too many paths to tell.
+        """
+
+        def stays(event: Event) -> bool:
+            return inside is None or inside in event.loops
+
+        useful = on_the_way(start, goal, avoiding, stays)
+        return self._paths.first(start, useful) if useful else None
+
+    @cached_property
+    def _paths(self) -> Paths:
+        return Paths(Conditions(self.events, self.paired))
