@@ -25,6 +25,9 @@ _TRAINS = re.compile(
     r"|rsample|reparam\w*|straight_through)(_|$)",
     re.I,
 )
+_MODES = frozenset(["training", "was_training", "train"])
+"""What a method that keeps its model's mode speaks of; no sign of training beside `eval`."""
+_RUNS = re.compile(r"(^|_)(net|network|model|decoder|transformer|backbone|lm|gpt|llm)$", re.I)
 _PICKS = frozenset("argmax multinomial topk tolist categorical".split())
 _GRADIENT_REGIONS = (Region.NO_GRAD, Region.GRAD, Region.SOME_GRAD)
 
@@ -53,7 +56,8 @@ class Generations:
         words = {each.attr for each in self._tree.below(method) if isinstance(each, ast.Attribute)}
         words |= {each.id for each in self._tree.below(method) if isinstance(each, ast.Name)}
         words |= {each.arg for each in method.args.args + method.args.kwonlyargs}
-        return not words & GRADIENT_WORDS and not any(_TRAINS.search(each) for each in words | {method.name})
+        told = words - _MODES if "eval" in words else words
+        return not words & GRADIENT_WORDS and not any(_TRAINS.search(each) for each in told | {method.name})
 
     def _leaves_gradients(self, decorator: ast.expr) -> bool:
         """Whether a decorator of this file has nothing to do with gradients; one out of sight may switch them off."""
@@ -79,7 +83,14 @@ class Generations:
         if isinstance(func, ast.Name):
             return func.id == own
         is_part = isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name) and func.value.id == own
-        return is_part and self._values.calls.target(func) is None and self._modules.makes(func)
+        if not is_part or self._values.calls.target(func) is not None:
+            return False
+        return self._modules.makes(func) or self._is_given_model(func)
+
+    def _is_given_model(self, func: ast.expr) -> bool:
+        """`self.net`, where the class was given it under the name of a model: one that wraps another."""
+        given = self._values.only(func)
+        return given.origin is None and _RUNS.search(last_name(func) or "") is not None
 
     @staticmethod
     def _picks(loop: ast.AST) -> bool:
