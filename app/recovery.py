@@ -69,12 +69,12 @@ class Recovery:
                 if is_ours and rounds is None:
                     rounds = asyncio.create_task(self._rounds(), name="recovery")
                 elif rounds is not None and not is_ours:
-                    rounds.cancel()
+                    await _end(rounds)
                     rounds = None
                 await asyncio.sleep(LEASE_SECONDS / 3)
         finally:
             if rounds is not None:
-                rounds.cancel()
+                await _end(rounds)
             await self._release()
 
     async def _holds(self) -> bool:
@@ -118,3 +118,10 @@ class Recovery:
         if recovered.asked_for or recovered.given_up:
             log.info("asked for missed deliveries", again=recovered.asked_for, given_up=recovered.given_up)
         return recovered
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancels until it has ended: a client in the middle of a connection may take a cancellation for its own."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.2)
