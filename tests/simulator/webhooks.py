@@ -191,7 +191,7 @@ class Webhooks:
         oldest = self._world.clock.now() - KEPT
         found = [
             each
-            for each in reversed(self.deliveries)
+            for each in reversed(list(self.deliveries))
             if each.delivered_at >= oldest
             and (before is None or each.id < before)
             and (status is None or each.failed == (status == "failure"))
