@@ -7,6 +7,7 @@ import pytest
 
 from detectors import Act, Analysis, Code, Flow, Kind, Region, analyse
 from detectors._engine.paths import Undecided
+from detectors._engine.tree import Tree
 
 
 def code_of(text: str) -> Code:
@@ -281,6 +282,22 @@ def test_a_question_with_too_many_paths_is_undecided_and_its_detectors_are_silen
     else:
         assert not is_uncleared()
     assert analyse(text, "train.py", rules={"missing-zero-grad"}) == Analysis()
+
+
+def test_what_is_below_a_node_is_what_a_walk_finds() -> None:
+    text = """def step(x, y):
+    if x < 3 < y and x in (1, 2) and x is not None:
+        return [a for a in y if a < x or a > 2]
+    while x < y:
+        x, y = f(x < 2, lambda b: b < y), -y
+"""
+    tree = Tree(text)
+    operators = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop)
+
+    for node in ast.walk(tree.module):
+        if not isinstance(node, operators):
+            walked = {each for each in ast.walk(node) if not isinstance(each, operators)}
+            assert set(tree.below(node)) == walked
 
 
 def test_regions_come_from_with_blocks_decorators_context_managers_and_wrappers() -> None:

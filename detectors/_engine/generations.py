@@ -68,7 +68,8 @@ class Generations:
         return target is not None and "grad" not in ast.unparse(target)
 
     def _runs(self, method: Function) -> Iterator[ast.Call]:
-        """The calls of the model, or of a layer of it, in a loop that picks from what comes out."""
+        """The calls of the model, or of a model in it, in a loop that picks from what comes out: a part that runs its
+        own layers is run by somebody out of sight."""
         own = method.args.args[0].arg
         for call in self._tree.below(method):
             if not isinstance(call, ast.Call) or not self._runs_self(call.func, own):
@@ -85,7 +86,8 @@ class Generations:
         is_part = isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name) and func.value.id == own
         if not is_part or self._values.calls.target(func) is not None:
             return False
-        return self._modules.makes(func) or self._is_given_model(func)
+        is_layer = (self._values.only(func).origin or "").startswith("torch.nn.")
+        return (self._modules.makes(func) and not is_layer) or self._is_given_model(func)
 
     def _is_given_model(self, func: ast.expr) -> bool:
         """`self.net`, where the class was given it under the name of a model: one that wraps another."""

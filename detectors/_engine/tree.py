@@ -16,7 +16,8 @@ LOOPS = (ast.For, ast.AsyncFor, ast.While)
 N = TypeVar("N", bound=ast.AST)
 M = TypeVar("M", bound=ast.AST)
 L = TypeVar("L", bound=ast.AST)
-_CONTEXT = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop)
+_CONTEXT = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop)
+"""Like the operators of a comparison, one object stands for all of its kind: no part of any one place in a tree."""
 
 
 class Tree:
@@ -44,7 +45,9 @@ class Tree:
             children: list[ast.AST] = []
             for value in node.__dict__.values():
                 if value.__class__ is list:
-                    children += [each for each in value if isinstance(each, ast.AST)]
+                    children += [
+                        each for each in value if isinstance(each, ast.AST) and not isinstance(each, ast.cmpop)
+                    ]
                 elif isinstance(value, ast.AST) and not isinstance(value, _CONTEXT):
                     children.append(value)
             for child in children:
@@ -68,7 +71,8 @@ class Tree:
         return [each for each in self.all(ast.Call) if isinstance(each.func, ast.Attribute) and each.func.attr in names]
 
     def below(self, node: ast.AST) -> list[ast.AST]:
-        """The node and everything below it, in source order: what `ast.walk` gives, without walking again."""
+        """The node and everything below it, in source order: what `ast.walk` gives but operators, without walking
+        again."""
         start = self._start[node]
         return self._nodes[start : start + self._size[start]]
 
