@@ -47,7 +47,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from detectors import Act, Change, Code, EvaluationPass, Event, Problem, Region, Tier, covers, is_same_model
+from detectors import (
+    Act,
+    Change,
+    Code,
+    EvaluationPass,
+    Event,
+    Function,
+    Problem,
+    Region,
+    Tier,
+    covers,
+    is_same_model,
+)
 
 TIER = Tier.BUG
 WORDS = ("torch|.eval()", "backward|.train(|load_state_dict|torch.load|pretrained|weights")
@@ -173,6 +185,8 @@ def _trained_beside(code: Code, each: EvaluationPass) -> Event | None:
     if root is None or each.flow.of(Act.EVAL_MODE) or not _is_never_switched(code, each):
         return None  # what is switched may hold this model
     owner = code.tree.class_of(root)
+    if owner is None and _is_evaluated_elsewhere(code, root, each):
+        return None
     for flow in code.flows:
         if flow is each.flow or flow.root is None or code.tree.class_of(flow.root) is not owner:
             continue
@@ -185,6 +199,15 @@ def _trained_beside(code: Code, each: EvaluationPass) -> Event | None:
                 if covers(event.subject, trained.subject) and event.function is trained.function:
                     return event
     return None
+
+
+def _is_evaluated_elsewhere(code: Code, root: Function, each: EvaluationPass) -> bool:
+    """Whether another function switches what it calls by the same name to eval mode: it may run in between."""
+    return any(
+        flow.root is not None and is_same_model(event.subject, flow.root, each.forward.subject, root)
+        for flow in code.flows
+        for event in flow.of(Act.EVAL_MODE)
+    )
 
 
 def _is_never_switched(code: Code, each: EvaluationPass) -> bool:
