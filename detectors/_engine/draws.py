@@ -137,7 +137,11 @@ class Draws:
 
     def _may_draw_weights(self, call: ast.Call) -> bool:
         """Whether what the call makes may begin with random weights: a class of this file only where it is a module
-        for certain, since what derives from another library's model may begin with constants, as a Gaussian process
-        does."""
+        of torch's or makes layers, since what derives from another library's model may begin with constants, as a
+        Gaussian process does."""
         owner = self._values.calls.callee(call)
-        return not isinstance(owner, ast.ClassDef) or self._modules.is_module_class(owner)
+        if not isinstance(owner, ast.ClassDef):
+            return True
+        bases = self._values.classes.outer_bases(owner)
+        is_of_torch = any(each.startswith("torch.nn.") for each in bases) and self._modules.is_module_class(owner)
+        return is_of_torch or self._modules.has_parameters(call)
