@@ -7,6 +7,7 @@ https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-res
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncIterator
 
 from app.store import Store, Unavailable
 
@@ -15,7 +16,6 @@ from app.store import Store, Unavailable
 BURST = 3
 #: A store that takes longer is done without; the job that needs it has other worries.
 PATIENCE = 1.0
-_AWAY = (Unavailable, TimeoutError)
 
 
 class Pace:
@@ -33,11 +33,8 @@ class Pace:
     async def book(self, installation_id: int) -> float:
         """Seconds to wait before the write that is booked by this call."""
         if self._store is not None and self._seconds:
-            with contextlib.suppress(*_AWAY):
-                async with asyncio.timeout(PATIENCE):
-                    return await self._store.book(
-                        _name(installation_id), step=self._seconds, head_start=self._head_start
-                    )
+            async with _while_it_answers():
+                return await self._store.book(_name(installation_id), step=self._seconds, head_start=self._head_start)
         now = time.monotonic()
         free = max(self._next.get(installation_id, now), now)
         self._next[installation_id] = free + self._seconds
@@ -47,18 +44,24 @@ class Pace:
         """Seconds that a write would wait which is booked now, and seconds for which GitHub wants silence, as far
         as another process has told."""
         if self._store is not None:
-            with contextlib.suppress(*_AWAY):
-                async with asyncio.timeout(PATIENCE):
-                    return await self._store.ahead(_name(installation_id), head_start=self._head_start)
+            async with _while_it_answers():
+                return await self._store.ahead(_name(installation_id), head_start=self._head_start)
         free = self._next.get(installation_id, 0.0)
         return max(free - self._head_start - time.monotonic(), 0.0), 0.0
 
     async def silence(self, installation_id: int, seconds: float) -> None:
         """Tell the other processes of a limit; who cannot be told will meet it."""
         if self._store is not None:
-            with contextlib.suppress(*_AWAY):
-                async with asyncio.timeout(PATIENCE):
-                    await self._store.silence(_name(installation_id), seconds=seconds)
+            async with _while_it_answers():
+                await self._store.silence(_name(installation_id), seconds=seconds)
+
+
+@contextlib.asynccontextmanager
+async def _while_it_answers() -> AsyncIterator[None]:
+    """Goes on without the store where that is away, or takes longer than `PATIENCE`."""
+    with contextlib.suppress(Unavailable, TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            yield
 
 
 def _name(installation_id: int) -> str:

@@ -115,11 +115,6 @@ class Finetuning:
         return made[0] if len(made) == 1 and len(found) == 1 else None
 
     @staticmethod
-    def is_tokenizer(origin: str | None) -> bool:
-        """Whether a call of this origin loads a tokenizer."""
-        return bool(_TOKENIZERS.match(origin or ""))
-
-    @staticmethod
     def is_model(origin: str | None) -> bool:
         """Whether a call of this origin loads a PyTorch model of transformers."""
         return bool(_MODELS.match(origin or ""))

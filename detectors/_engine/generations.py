@@ -86,13 +86,10 @@ class Generations:
         is_part = isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name) and func.value.id == own
         if not is_part or self._values.calls.target(func) is not None:
             return False
-        is_layer = (self._values.only(func).origin or "").startswith("torch.nn.")
-        return (self._modules.makes(func) and not is_layer) or self._is_given_model(func)
-
-    def _is_given_model(self, func: ast.expr) -> bool:
-        """`self.net`, where the class was given it under the name of a model: one that wraps another."""
-        given = self._values.only(func)
-        return given.origin is None and _RUNS.search(last_name(func) or "") is not None
+        origin = self._values.only(func).origin
+        if origin is None:  # what the class was given: a wrapper of what is called a model
+            return _RUNS.search(last_name(func)) is not None
+        return not origin.startswith("torch.nn.") and self._modules.makes(func)
 
     @staticmethod
     def _picks(loop: ast.AST) -> bool:

@@ -74,11 +74,12 @@ def on_the_way(start: "Event", goal: "Judges", avoiding: "Judges", stays: "Judge
                 elif not avoiding(following):
                     rest.append(following)
     useful = {id(each): True for each in goals}
-    while goals:
-        for each in before.get(id(goals.pop()), ()):
+    rest = goals
+    while rest:
+        for each in before.get(id(rest.pop()), ()):
             if id(each) not in useful:
                 useful[id(each)] = False
-                goals.append(each)
+                rest.append(each)
     return useful
 
 
