@@ -11,15 +11,16 @@ from pydantic import TypeAdapter
 from app.pull_request import PullRequestRef
 
 Place = Literal["conversation", "review", "thread"]
+RERUN, IGNORE_THESE = "rerun", "ignore"
+"""The identifiers of our buttons, which come back to us as requested actions."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewRequested:
-    """A pull request has a head, base or label that we have not looked at, or somebody asks for a re-run."""
+    """A pull request has a head, base or label that we have not looked at, or its whole check suite is run again."""
 
     ref: PullRequestRef
     delivery: str
-    whole_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class CommandGiven:
 
 @dataclass(frozen=True, slots=True)
 class ActionRequested:
-    """Somebody pressed a button of our check run; `identifier` is the one we gave the button."""
+    """Somebody pressed a button of our check run, or GitHub's own *Re-run* beside it, which is `RERUN` as well;
+    `identifier` is the one we gave the button."""
 
     ref: PullRequestRef
     delivery: str

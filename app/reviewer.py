@@ -8,8 +8,16 @@ import structlog
 
 from app.conversation.answers import Answers
 from app.conversation.commands import Level
-from app.events import ActionRequested, CommandGiven, GiveUp, MergeGroupRequested, RetryLater
-from app.github.check_run import IGNORE_THESE, RERUN, CheckRuns
+from app.events import (
+    IGNORE_THESE,
+    RERUN,
+    ActionRequested,
+    CommandGiven,
+    GiveUp,
+    MergeGroupRequested,
+    RetryLater,
+)
+from app.github.check_run import CheckRuns
 from app.github.connection import GitHub
 from app.github.conversation import level_of
 from app.github.deliveries import Recovered, recover
@@ -47,12 +55,12 @@ class Reviewer:
         if self._github is not None:
             await self._github.close()
 
-    async def review(self, ref: PullRequestRef, *, whole_files: bool = False) -> None:
+    async def review(self, ref: PullRequestRef) -> None:
         """Review the newest head."""
 
         async def at(github: GitHub, ref: PullRequestRef) -> None:
             await github.check_queue(ref.installation_id)
-            await self._reviewing(github).review(ref, whole_files=whole_files, is_asked=False)
+            await self._reviewing(github).review(ref, whole_files=False, is_asked=False)
 
         await self._wherever(ref, at)
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from app import payloads
 from app.events import (
+    RERUN,
     ActionRequested,
     CommandGiven,
     Event,
@@ -154,12 +155,12 @@ def _check_run(body: bytes, delivery: str) -> Event:
     number = _pull_request_of(payload, payload.check_run)
     if number is None:
         return Ignored("the check run names no pull request of this repository")
-    if payload.requested_action is None:
-        return ReviewRequested(payload.ref(number), delivery)
+    if payload.requested_action is None and payload.sender.type != "User":
+        return ReviewRequested(payload.ref(number), delivery)  # nobody asks for what is skipped
     return ActionRequested(
         ref=payload.ref(number),
         delivery=delivery,
-        identifier=payload.requested_action.identifier,
+        identifier=payload.requested_action.identifier if payload.requested_action else RERUN,
         author=payload.sender.login,
         check_run_id=payload.check_run.id,
         head_sha=payload.check_run.head_sha,

@@ -98,9 +98,9 @@ class Bot:
         self.settings = Settings(**{**given, **settings})
         self.reviewer = Reviewer(self.settings, store or InMemory(), analysts or SameProcess())
 
-    def review(self, pull: OpenedPullRequest, *, whole_files: bool = False) -> list[Exchange]:
+    def review(self, pull: OpenedPullRequest) -> list[Exchange]:
         """Review its head; returns the calls that were made for it, without those for tokens."""
-        return self.do(self.reviewer.review(ref_of(pull), whole_files=whole_files))
+        return self.do(self.reviewer.review(ref_of(pull)))
 
     def do(self, what: Coroutine[Any, Any, Any]) -> list[Exchange]:
         """Do one thing; returns the calls that were made for it, without those for tokens."""

@@ -49,8 +49,8 @@ class StandIn:
         with self._path.open("a") as file:
             file.write(json.dumps({**fields, "process": os.getpid(), "at": time.time()}) + "\n")
 
-    async def review(self, ref: PullRequestRef, *, whole_files: bool = False) -> None:
-        self._write(what="begun", number=ref.number, installation=ref.installation_id, whole=whole_files)
+    async def review(self, ref: PullRequestRef) -> None:
+        self._write(what="begun", number=ref.number, installation=ref.installation_id)
         if ref.number >= ONCE_LIMITED:
             if await self._store.get(f"limited {ref.number}") is None:
                 await self._store.set(f"limited {ref.number}", b"1", seconds=60)
@@ -64,7 +64,7 @@ class StandIn:
         elif ref.number >= HELD:
             while not (self._path.parent / f"go {ref.number}").exists():
                 await asyncio.sleep(0.02)
-        self._write(what="review", number=ref.number, installation=ref.installation_id, whole=whole_files)
+        self._write(what="review", number=ref.number, installation=ref.installation_id)
 
     async def answer(self, command: CommandGiven) -> None:
         self._write(what="answer", number=command.ref.number, body=command.body)

@@ -38,7 +38,7 @@ def push(number: int, delivery: str, *, installation: int = 1) -> ReviewRequeste
 
 REQUESTS: list[Request] = [
     push(5, "d1"),
-    ReviewRequested(PullRequestRef(1, 42, "ada/engine", 5), "d2", whole_files=True),
+    ReviewRequested(PullRequestRef(1, 42, "ada/engine", 5), "d2"),
     CommandGiven(
         PullRequestRef(1, 42, "ada/engine", 5), "d3", "thread", 9, "N9", 3, "ada", False, "/mlstaff hélp", "g"
     ),

@@ -33,7 +33,7 @@ class Counting:
     at_work: int = 0
     most_at_work: int = 0
 
-    async def review(self, ref: PullRequestRef, *, whole_files: bool = False) -> None:
+    async def review(self, ref: PullRequestRef) -> None:
         self.at_work += 1
         self.most_at_work = max(self.most_at_work, self.at_work)
         await asyncio.sleep(0.01)

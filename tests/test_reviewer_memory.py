@@ -79,10 +79,10 @@ def test_nothing_is_said_again_whatever_becomes_of_the_base_or_the_pull_request(
 def test_a_renamed_file_brings_nothing_new(github: Simulator) -> None:
     repository = repository_with(github, train=BROKEN_LOOP.replace("loss.backward()", "loss.backward()  # x"))
     pull = repository.open_pull_request({"train.py": BROKEN_LOOP + "\n\nLR = 1\n"})
-    Bot(github).review(pull, whole_files=True)
+    Bot(github).answer(pull, "/mlstaff review all")
     before = len(pull.threads())
     pull.push({"train.py": None, "fit.py": BROKEN_LOOP + "\n\nLR = 1\n"})
-    Bot(github).review(pull, whole_files=True)
+    Bot(github).answer(pull, "/mlstaff review all")
     assert len(pull.threads()) == before
 
 

@@ -180,6 +180,12 @@ def test_a_check_run_is_of_the_pull_request_of_this_repository() -> None:
     here = {"number": 5, "base": {"repo": {"id": 42}}}
     run = {"id": 1, "head_sha": "abc", "pull_requests": [elsewhere, here]}
     payload = {"action": "rerequested", **WHERE, "check_run": run, "sender": ADA}
+    assert event("check_run", payload) == ActionRequested(REF, "d1", "rerun", "ada", 1, "abc")
+
+
+def test_a_bot_that_runs_a_check_again_asks_for_nothing_that_is_skipped() -> None:
+    run = {"id": 1, "head_sha": "abc", "pull_requests": [{"number": 5}]}
+    payload = {"action": "rerequested", **WHERE, "check_run": run, "sender": {"login": "ci[bot]", "type": "Bot"}}
     assert event("check_run", payload) == ReviewRequested(REF, "d1")
 
 
@@ -187,7 +193,7 @@ def test_a_check_run_is_of_the_pull_request_of_this_repository() -> None:
 def test_a_forks_check_run_is_known_by_the_name_we_gave_it(name: str) -> None:
     run = {"id": 1, "pull_requests": [], "external_id": name}
     payload = {"action": "rerequested", **WHERE, "check_run": run, "sender": ADA}
-    assert event("check_run", payload) == ReviewRequested(REF, "d1")
+    assert event("check_run", payload) == ActionRequested(REF, "d1", "rerun", "ada", 1, "")
 
 
 @pytest.mark.parametrize("name", [None, "", "/", "²", "5x", "-5"])

@@ -54,8 +54,8 @@ class Scripted:
         if turn is not None:
             await turn()
 
-    async def review(self, ref: PullRequestRef, *, whole_files: bool = False) -> None:
-        await self._turn((ref.repository, whole_files))
+    async def review(self, ref: PullRequestRef) -> None:
+        await self._turn(ref.repository)
 
     async def answer(self, command: CommandGiven) -> None:
         await self._turn(command.body)
@@ -96,15 +96,15 @@ async def finished(inbox: Inbox, *requests: Request) -> bool:
     return set(await inbox.admit(requests)) == {"finished"}
 
 
-def test_pushes_that_wait_are_one_review_of_all_that_was_asked_under_the_newest_name(url: str) -> None:
+def test_pushes_that_wait_are_one_review_under_the_newest_name(url: str) -> None:
     async def body(inbox: Inbox, store: Store) -> None:
         moved = PullRequestRef(1, 42, "ada/motor", 5)
-        requests = [push("d1"), push("d2", whole_files=True), push("d3", ref=moved)]
+        requests = [push("d1"), push("d2"), push("d3", ref=moved)]
         for request in requests:
             await inbox.admit([request])
         reviewer = Scripted()
         assert await Work(inbox, reviewer).on(SUBJECT) == []
-        assert reviewer.asked == [("ada/motor", True)]
+        assert reviewer.asked == ["ada/motor"]
         assert await finished(inbox, *requests)
 
     on(url, body)
@@ -116,7 +116,7 @@ def test_commands_are_done_in_their_order_before_the_review(url: str) -> None:
             await inbox.admit([request])
         reviewer = Scripted()
         await Work(inbox, reviewer).on(SUBJECT)
-        assert reviewer.asked == ["/mlstaff pause", "/mlstaff resume", ("ada/engine", False)]
+        assert reviewer.asked == ["/mlstaff pause", "/mlstaff resume", "ada/engine"]
 
     on(url, body)
 
@@ -128,7 +128,7 @@ def test_buttons_are_done_in_their_order_before_the_review(url: str) -> None:
             await inbox.admit([request])
         reviewer = Scripted()
         await Work(inbox, reviewer).on(SUBJECT)
-        assert reviewer.asked == ["ignore", "/mlstaff pause", ("ada/engine", False)]
+        assert reviewer.asked == ["ignore", "/mlstaff pause", "ada/engine"]
         assert await finished(inbox, push("d1"), button)
 
     on(url, body)
@@ -171,7 +171,7 @@ def test_a_limited_job_is_put_back_and_what_comes_meanwhile_is_not(url: str) -> 
         assert len(reviewer.asked) == 1
         await inbox.admit([push("d2")])
         await Work(inbox, reviewer).on(SUBJECT)
-        assert reviewer.asked == ["/mlstaff a", ("ada/engine", False)]
+        assert reviewer.asked == ["/mlstaff a", "ada/engine"]
         assert [(item.delivery, item.attempts, item.crashes) for item in await inbox.items(SUBJECT)] == [("d1", 0, 0)]
 
     on(url, body)

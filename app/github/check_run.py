@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.events import MergeGroupRequested
+from app.events import IGNORE_THESE, RERUN, MergeGroupRequested
 from app.github import documents
 from app.github.connection import GitHub
 from app.github.fetch import CHECK_NAME, Reading, check_runs_of
@@ -20,8 +20,6 @@ from app.review.comment import Annotation, Conclusion, Review
 #: "The Checks API limits the number of annotations to a maximum of 50 per API request."
 MOST_ANNOTATIONS = 50
 LONGEST_SUMMARY, LONGEST_TITLE = 65_535, 255
-#: The identifiers of the buttons, which come back to us as requested actions.
-RERUN, IGNORE_THESE = "rerun", "ignore"
 #: At most three; label ≤ 20, description ≤ 40 and identifier ≤ 20 characters.
 _RERUN = {"label": "Re-run", "description": "Review the newest commit again", "identifier": RERUN}
 _IGNORE = {

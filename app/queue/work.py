@@ -52,7 +52,7 @@ log = structlog.get_logger("mlstaff.work")
 class Does(Protocol):
     """What is asked of `app.reviewer.Reviewer`. Each may be called again for the same request."""
 
-    async def review(self, ref: PullRequestRef, *, whole_files: bool = False) -> None:
+    async def review(self, ref: PullRequestRef) -> None:
         """Reviews the newest head."""
 
     async def answer(self, command: CommandGiven) -> None:
@@ -267,7 +267,7 @@ class _Task:
 def _tasks(reviewer: Does, items: list[Item]) -> list[_Task]:
     """What to call for these items: commands and buttons in their order, then one review for all that ask for one."""
     tasks, reviews = [], []
-    whole, ref = False, None
+    ref = None
     for item in items:
         match item.request:
             case CommandGiven() as command:
@@ -278,8 +278,7 @@ def _tasks(reviewer: Does, items: list[Item]) -> list[_Task]:
                 tasks.append(_Task([item], partial(reviewer.act, action)))
             case ReviewRequested() as asked:
                 reviews.append(item)
-                # The newest name: a repository may have been renamed since the first of them.
-                whole, ref = whole or asked.whole_files, asked.ref
+                ref = asked.ref  # the newest name: a repository may have been renamed since the first of them
     if ref is not None:
-        tasks.append(_Task(reviews, partial(reviewer.review, ref, whole_files=whole)))
+        tasks.append(_Task(reviews, partial(reviewer.review, ref)))
     return tasks
