@@ -6,7 +6,7 @@ Only what is made by a constructor in sight; a checkpoint named by a variable of
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -100,16 +100,26 @@ class Finetuning:
 
     def model(self, node: ast.AST | None) -> ast.Call | None:
         """The `from_pretrained` call that made the model an expression holds, below its adapters."""
-        for value in self._values.known(node):
-            if value.call is not None and _ADAPTED.match(value.origin or ""):
-                base = next((each.value for each in value.call.keywords if each.arg == "model"), None)
-                return self.model(value.call.args[0] if value.call.args else base)
-        return self._only(node, _MODELS)
+        adapters = set[ast.Call]()
+        while adapter := self._adapter(node, adapters):
+            adapters.add(adapter)  # in a loop, an adapter's base may be what the same call gave before
+            base = next((each.value for each in adapter.keywords if each.arg == "model"), None)
+            node = adapter.args[0] if adapter.args else base
+        return self._only(node, _MODELS, but=adapters)
 
-    def _only(self, node: ast.AST | None, pattern: re.Pattern[str]) -> ast.Call | None:
+    def _adapter(self, node: ast.AST | None, but: Set[ast.Call]) -> ast.Call | None:
+        """A call among the values that puts an adapter on a model."""
+        made = ((value.call, value.origin or "") for value in self._values.known(node))
+        return next((call for call, origin in made if call and call not in but and _ADAPTED.match(origin)), None)
+
+    def _only(
+        self, node: ast.AST | None, pattern: re.Pattern[str], but: Set[ast.Call] = frozenset()
+    ) -> ast.Call | None:
         """The one call of this origin among the values; others may be there only if they are unknown."""
         found = {
-            each.call: each.origin for each in self._values.known(node) if each.call is not None and not each.index
+            each.call: each.origin
+            for each in self._values.known(node)
+            if each.call is not None and each.call not in but and not each.index
         }
         made = [call for call, origin in found.items() if origin and pattern.match(origin)]
         return made[0] if len(made) == 1 and len(found) == 1 else None
