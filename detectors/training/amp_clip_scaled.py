@@ -54,7 +54,7 @@ def detect(code: Code) -> Iterator[Problem]:
     for flow in code.flows:
         for step in flow.of(Act.SCALER_STEP):
             for clip in flow.of(Act.CLIP):
-                backward = _scaled_before(code, flow, clip, step)
+                backward = _scaled_before(code, flow, clip, step) or _scaled_elsewhere(code, flow, clip, step)
                 if backward is None or step.target is None or code.precision.is_off(step.target):
                     continue
                 assert isinstance(step.node, ast.Call)
@@ -96,6 +96,27 @@ def _scaled_before(code: Code, flow: Flow, clip: Event, step: Event) -> Event | 
         ):
             return backward
     return None
+
+
+def _scaled_elsewhere(code: Code, flow: Flow, clip: Event, step: Event) -> Event | None:
+    """The scaled backward of another method, where this one clips and steps and nothing in the file unscales."""
+    if flow.of(Act.BACKWARD) or "unscale" in code.text or clip.function is None or clip.function is not step.function:
+        return None
+    if not flow.reaches(clip, lambda each: each is step, avoiding=lambda each: each.act is Act.BACKWARD):
+        return None
+    owner = code.tree.class_of(clip.function)
+    backwards = (each for other in code.flows for each in other.of(Act.BACKWARD))
+    return next(
+        (
+            each
+            for each in backwards
+            if owner is not None
+            and each.function is not None
+            and code.tree.class_of(each.function) is owner
+            and code.precision.possible_scaler_of(each) is not None
+        ),
+        None,
+    )
 
 
 def _is_between(flow: Flow, backward: Event, event: Event, clip: Event, loop: Loop | None) -> bool:

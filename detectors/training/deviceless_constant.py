@@ -48,6 +48,7 @@ WORDS = ("torch", "Module", "forward|_step", "tensor|Tensor|zeros|ones|arange|li
 _SHAPED = frozenset(["zeros", "ones", "rand", "randn", "full", "empty"])
 _VECTORS = frozenset(["arange", "linspace", "logspace", "eye", "from_numpy", "hann_window", "hamming_window"])
 _OF_DATA = frozenset(["tensor", "as_tensor", "Tensor", "FloatTensor", "LongTensor", "DoubleTensor"])
+_ARRAYS = tuple(f"numpy.{each}" for each in ("array", "asarray", "arange", "linspace", "stack", "concatenate", "load"))
 _KEEPS_PLACE = frozenset(
     [
         *("view", "reshape", "unsqueeze", "float", "half", "double", "long", "t", "transpose", "permute", "repeat"),
@@ -148,6 +149,8 @@ def _is_on_cpu(code: Code, node: ast.expr, depth: int = 0) -> bool:
 def _is_made_on_cpu(code: Code, call: ast.Call) -> bool:
     origin = code.origin(call) or ""
     module, _, last = origin.rpartition(".")
+    if module == "torch" and last in _KEEPS_PLACE and call.args:
+        return _is_on_cpu(code, call.args[0], 1)
     if module != "torch" or not call.args or code.may_have(call, "device"):
         return False
     wants = code.argument(call, "requires_grad")
@@ -161,7 +164,9 @@ def _is_made_on_cpu(code: Code, call: ast.Call) -> bool:
     if last not in _OF_DATA:
         return False
     told = code.definitions.of(first)
-    return isinstance(told, (ast.List, ast.ListComp)) or (code.origin(told) or "") in ("numpy.array", "numpy.arange")
+    if last.endswith("Tensor") and isinstance(told, ast.BinOp) and isinstance(told.op, ast.Div):
+        return True  # a quotient is no size, so it is an array
+    return isinstance(told, (ast.List, ast.ListComp)) or (code.origin(told) or "") in _ARRAYS
 
 
 # -- where it meets the input ---------------------------------------------------------------------------------

@@ -46,9 +46,9 @@ https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Mod
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from detectors import Code, Kind, Problem, Tier
+from detectors import Code, Kind, Problem, Tier, last_name
 
 TIER = Tier.BUG
 WORDS = ("state_dict",)
@@ -62,7 +62,9 @@ def detect(code: Code) -> Iterator[Problem]:
     for call in code.tree.all(ast.Call):
         is_load = isinstance(call.func, ast.Attribute) and call.func.attr == "load_state_dict"
         if call.args and (is_load or code.origin(call) == "torch.save"):
-            yield from _not_called(code, call)
+            given = call.args[0]
+            yield from _not_called(code, given.values if isinstance(given, ast.Dict) else [given])
+    yield from _not_called(code, _stored(code))
 
 
 def _is_state(code: Code, given: ast.expr) -> bool:
@@ -84,10 +86,8 @@ def _loads_nothing(code: Code, call: ast.Call) -> Problem:
     )
 
 
-def _not_called(code: Code, call: ast.Call) -> Iterator[Problem]:
-    """The method itself, saved or loaded: as the argument, or as a value of the dict that is."""
-    given = call.args[0]
-    values = given.values if isinstance(given, ast.Dict) else [given]
+def _not_called(code: Code, values: Iterable[ast.expr]) -> Iterator[Problem]:
+    """The method itself, saved or loaded: as the argument, as a value of the dict that is, under a key."""
     for each in values:
         if isinstance(each, ast.Attribute) and each.attr == "state_dict" and _is_method(code, each):
             yield code.problem(
@@ -95,6 +95,20 @@ def _not_called(code: Code, call: ast.Call) -> Iterator[Problem]:
                 f"`{code.source.of(each)}` is not called: this is the method, not the weights.",
                 fix=[code.source.replace(each, f"{code.source.of(each)}()")],
             )
+
+
+def _stored(code: Code) -> Iterator[ast.expr]:
+    """What a checkpoint is given under a key: `state["model"] = model.state_dict`, or beside a state that is called."""
+    for assign in code.tree.all(ast.Assign):
+        target = assign.targets[0]
+        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+            yield assign.value
+    saved = {call.args[0] for call in code.calls("torch.save") if call.args}
+    for display in code.tree.all(ast.Dict):
+        if display not in saved and any(
+            isinstance(each, ast.Call) and last_name(each.func) == "state_dict" for each in display.values
+        ):
+            yield from display.values
 
 
 def _is_method(code: Code, node: ast.Attribute) -> bool:
