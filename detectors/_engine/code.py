@@ -47,6 +47,7 @@ from detectors._engine.saved_modes import SavedMode, saved_modes
 from detectors._engine.schedules import Schedules
 from detectors._engine.secrets import Secret, digested, redacted
 from detectors._engine.seeds import Seeds
+from detectors._engine.sources import Sources
 from detectors._engine.splits import Splits
 from detectors._engine.subjects import last_name
 from detectors._engine.tensors import Tensors
@@ -197,6 +198,11 @@ class Code:
     def tensors(self) -> Tensors:
         """What expressions hold of the autograd graph."""
         return Tensors(self.names, self.values, self.actions, self.gradients)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """What values are computed from with their gradients."""
+        return Sources(self.names, self.values, self.actions, self.gradients)
 
     @cached_property
     def gradients(self) -> Gradients:

@@ -137,6 +137,29 @@ class Gradients:
         subject = self._values.subject(model)
         return subject is not None and subject in self._trained
 
+    def trains(self, model: Subject) -> bool:
+        """Whether an optimizer of this file was given the parameters of this object."""
+        return model in self._trained
+
+    def trained_by(self, optimizer: ast.expr | None) -> set[Subject]:
+        """The models whose parameters, and nothing else, the optimizer was given; none where that is not certain."""
+        call = self._values.only(optimizer).call
+        if call is None or not call.args or self._values.kind(optimizer) is not Kind.OPTIMIZER:
+            return set()
+        given = call.args[0]
+        parts = given.elts if isinstance(given, (ast.List, ast.Tuple)) else [given]
+        found: set[Subject] = set()
+        for part in parts:
+            while isinstance(part, ast.Call) and last_name(part.func) in ("list", "chain") and len(part.args) == 1:
+                part = part.args[0]
+            if not (isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute)):
+                return set()
+            subject = self._values.subject(part.func.value) if part.func.attr == "parameters" else None
+            if subject is None:
+                return set()
+            found.add(subject)
+        return found
+
     @cached_property
     def _trained(self) -> set[Subject]:
         found: set[Subject] = set()
