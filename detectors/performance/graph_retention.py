@@ -41,16 +41,25 @@ https://docs.pytorch.org/docs/stable/notes/faq.html#my-model-reports-cuda-runtim
 import ast
 from collections.abc import Iterator
 
-from detectors import Code, Loop, Problem, Tier
+from detectors import Code, Function, Loop, Problem, Tier
 
 TIER = Tier.BUG
-WORDS = ("backward", "append|+|[")
+WORDS = ("backward|detach()|ignite", "append|+|[|dict(")
 _OF_TENSORS = frozenset(["item", "detach", "mean", "cpu", "numpy", "tolist", "to", "data", "float", "backward", "view"])
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Values that were back-propagated and are then added to something that outlives the iteration."""
-    for node, keeper, kept in () if code.is_test else _kept(code):
+    """Values that were back-propagated and are then added to something that outlives the iteration; what a metric of
+    ignite adds up as it comes; the one statistic of a dict that is not detached."""
+    if code.is_test:
+        return
+    yield from _of_iterations(code)
+    yield from _of_metrics(code)
+    yield from _of_statistics(code)
+
+
+def _of_iterations(code: Code) -> Iterator[Problem]:
+    for node, keeper, kept in _kept(code) if "backward" in code.text else ():
         if not isinstance(node, ast.Call) and code.gradients.on(node) is False:
             continue  # what is computed or copied without gradients has no graph
         backward = code.tensors.spent_by(kept)
@@ -190,3 +199,102 @@ def _places(code: Code, node: ast.stmt | ast.Call, kept: ast.expr) -> list[tuple
                     ]
                     return [(call, each) for call, each in given if each is not None and code.tensors.spent_by(each)]
     return [(node, kept)]
+
+
+# -- metrics of ignite ------------------------------------------------------------------------------------------
+
+
+def _of_metrics(code: Code) -> Iterator[Problem]:
+    """`update` of an ignite metric that adds up what it computes from the output, with the output's graph."""
+    for owner in code.tree.all(ast.ClassDef) if "ignite" in code.text else ():
+        if not any(each.startswith("ignite.") and "etric" in each for each in code.values.classes.bases(owner)):
+            continue
+        for method in owner.body:
+            if not isinstance(method, ast.FunctionDef) or method.name not in ("update", "_update"):
+                continue
+            given = {each.arg for each in method.args.args[1:]}
+            for update in (each for each in code.tree.below(method) if isinstance(each, ast.AugAssign)):
+                is_own = isinstance(update.target, ast.Attribute) and ast.unparse(update.target.value) == "self"
+                if is_own and isinstance(update.op, ast.Add) and _computes_from(code, update.value, given):
+                    yield code.problem(
+                        update,
+                        f"`{code.name(update.target)}` adds up what is computed from `{min(given)}` with its graph: "
+                        "attached to a trainer, it keeps the graph of every batch. ignite leaves detaching to the "
+                        "metric.",
+                        tier=Tier.RISK,
+                    )
+
+
+def _computes_from(code: Code, value: ast.expr, given: set[str]) -> bool:
+    """Whether arithmetic of torch leads from the parameters to the value, and nothing on the way cuts the graph."""
+    if code.gradients.on(value) is False:
+        return False
+    sources = code.sources.of(value)
+    computes = any(
+        (isinstance(each, ast.Call) and (code.origin(each) or "").startswith(("torch.abs", "torch.pow", "torch.sum")))
+        or (isinstance(each, ast.BinOp) and isinstance(each.op, (ast.Sub, ast.Pow)))
+        for each in sources
+    )
+    reaches = any(
+        isinstance(each, ast.Name)
+        and any(isinstance(one.node, ast.arg) and one.name in given for one in code.names.reaching(each))
+        for each in sources
+    )
+    return computes and reaches
+
+
+# -- statistics beside a loss -----------------------------------------------------------------------------------
+
+
+def _of_statistics(code: Code) -> Iterator[Problem]:
+    """Entries of one dict, all detached but one, which is a term of the loss that the function returns."""
+    groups: dict[tuple[Function | None, str], list[ast.expr]] = {}
+    for assign in code.tree.all(ast.Assign) if code.text.count("detach()") > 1 else ():
+        target = assign.targets[0]
+        if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+            groups.setdefault((code.tree.function(assign), target.value.id), []).append(assign.value)
+    for call in code.calls("builtins.dict") if code.text.count("detach()") > 1 else ():
+        groups[code.tree.function(call), str(call.lineno)] = [each.value for each in call.keywords if each.arg]
+    for display in code.tree.all(ast.Dict) if code.text.count("detach()") > 1 else ():
+        groups[code.tree.function(display), str(display.lineno)] = [*display.values]
+    for (function, _), values in groups.items():
+        if function is None or sum(map(_is_detached, values)) < 2:
+            continue
+        for value in values:
+            name = _reduced(value)
+            if name is not None and code.gradients.on(value) is not False and _is_term_of_loss(code, function, name):
+                yield code.problem(
+                    value,
+                    f"`{code.name(name)}` is a term of the loss and goes among the statistics with its graph, where "
+                    "the others are detached: as long as they are kept, so is the graph.",
+                    fix=[code.source.replace(name, f"{name.id}.detach()")],
+                    tier=Tier.RISK,
+                )
+
+
+def _is_detached(value: ast.expr) -> bool:
+    return any(isinstance(each, ast.Attribute) and each.attr in ("detach", "item") for each in ast.walk(value))
+
+
+def _reduced(value: ast.expr) -> ast.Name | None:
+    """The name that is stored as it is, or after a mean, a sum or a move."""
+    while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and not value.args:
+        if value.func.attr not in ("mean", "sum", "cpu", "float", "clone"):
+            return None
+        value = value.func.value
+    return value if isinstance(value, ast.Name) else None
+
+
+def _is_term_of_loss(code: Code, function: Function, name: ast.Name) -> bool:
+    """Whether the loss that the function returns first was computed from the same value."""
+    bindings = set(code.names.reaching(name))
+    if not bindings or any(each.value is None for each in bindings):
+        return False
+    for statement in code.values.calls.returns(function):
+        value = statement.value
+        first = value.elts[0] if isinstance(value, ast.Tuple) and value.elts else None
+        if isinstance(first, ast.Name) and "loss" in first.id:
+            for each in code.sources.of(first):
+                if isinstance(each, ast.Name) and each.id == name.id and bindings & set(code.names.reaching(each)):
+                    return True
+    return False
