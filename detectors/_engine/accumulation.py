@@ -82,10 +82,10 @@ class Intervals:
         return None
 
     def between(self, backward: Event, step: Event) -> tuple[Guard, Interval] | None:
-        """The interval check that stands over the step and not over its backward."""
-        outside = {guard.key for guard in backward.guards}
+        """The interval check that stands over the step and not over its backward, which may be in the other branch."""
+        outside = {(guard.key, guard.holds) for guard in backward.guards}
         for guard in step.guards:
-            found = self.of(guard.test, guard.holds) if guard.key not in outside else None
+            found = self.of(guard.test, guard.holds) if (guard.key, guard.holds) not in outside else None
             if found is not None:
                 return guard, found
         return None

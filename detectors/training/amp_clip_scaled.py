@@ -43,10 +43,10 @@ https://docs.pytorch.org/docs/stable/notes/amp_examples.html#gradient-clipping
 import ast
 from collections.abc import Callable, Iterator
 
-from detectors import Act, Code, Event, Flow, Loop, Problem, Tier, common_loop
+from detectors import Act, Code, Event, Flow, Kind, Loop, Problem, Tier, common_loop
 
 TIER = Tier.BUG
-WORDS = ("scaler|Scaler", "clip", "step", "backward")
+WORDS = ("scaler|Scaler", "clip", "step", "backward|.scale(")
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -54,7 +54,8 @@ def detect(code: Code) -> Iterator[Problem]:
     for flow in code.flows:
         for step in flow.of(Act.SCALER_STEP):
             for clip in flow.of(Act.CLIP):
-                backward = _scaled_before(code, flow, clip, step) or _scaled_elsewhere(code, flow, clip, step)
+                before = _scaled_before(code, flow, clip, step)
+                backward = before.node if before is not None else _scaled_elsewhere(code, flow, clip, step)
                 if backward is None or step.target is None or code.precision.is_off(step.target):
                     continue
                 assert isinstance(step.node, ast.Call)
@@ -67,8 +68,8 @@ def detect(code: Code) -> Iterator[Problem]:
                     f"`{code.name(_function(clip))}` "
                     f"clips them: call `{unscale}` first.",
                     fix=[code.source.insert_before(code.tree.statement(clip.node), unscale)] if same else [],
-                    show=[backward.node],
-                    related=[(backward.node, "multiplies by the scale"), (step.node, "divides by it, too late")],
+                    show=[backward],
+                    related=[(backward, "multiplies by the scale"), (step.node, "divides by it, too late")],
                 )
 
 
@@ -98,22 +99,28 @@ def _scaled_before(code: Code, flow: Flow, clip: Event, step: Event) -> Event | 
     return None
 
 
-def _scaled_elsewhere(code: Code, flow: Flow, clip: Event, step: Event) -> Event | None:
+def _scaled_elsewhere(code: Code, flow: Flow, clip: Event, step: Event) -> ast.AST | None:
     """The scaled backward of another method, where this one clips and steps and nothing in the file unscales."""
     if flow.of(Act.BACKWARD) or "unscale" in code.text or clip.function is None or clip.function is not step.function:
         return None
     if not flow.reaches(clip, lambda each: each is step, avoiding=lambda each: each.act is Act.BACKWARD):
         return None
     owner = code.tree.class_of(clip.function)
-    backwards = (each for other in code.flows for each in other.of(Act.BACKWARD))
-    return next(
+    if owner is None:
+        return None
+    for other in code.flows:
+        for each in other.of(Act.BACKWARD):
+            is_own = each.function is not None and code.tree.class_of(each.function) is owner
+            if is_own and code.precision.possible_scaler_of(each) is not None:
+                return each.node
+    return next(  # somebody else calls backward on what a method of the class scales
         (
             each
-            for each in backwards
-            if owner is not None
-            and each.function is not None
-            and code.tree.class_of(each.function) is owner
-            and code.precision.possible_scaler_of(each) is not None
+            for each in code.method_calls("scale")
+            if code.kind(each.func.value) is Kind.SCALER  # type: ignore[attr-defined]
+            and "GradScaler" in code.text
+            and code.tree.inside(each, owner)
+            and isinstance(code.tree.parents.get(each), ast.Return)
         ),
         None,
     )
