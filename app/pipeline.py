@@ -18,6 +18,7 @@ from dataclasses import replace
 from app import relevance
 from app.configuration.config import Layer, Reading, read
 from app.pull_request import ChangedFile, ConfigFile, PullRequest, Thread
+from app.relevance import Relevance
 from app.review import write
 from app.review.budget import remarks, share_out
 from app.review.comment import Conclusion, Review
@@ -29,13 +30,13 @@ from app.surroundings import SidesPins, surroundings_of
 from detectors import Skipped
 
 
-def to_analyse(files: Sequence[ChangedFile]) -> tuple[ChangedFile, ...]:
-    """The files that `review.find` has anything to look for in."""
-    decisions = relevance.decide(files).files
+def to_analyse(files: Sequence[ChangedFile], decision: Relevance | None = None) -> tuple[ChangedFile, ...]:
+    """The files that `review.find` has anything to look for in; `decision` where it is known."""
+    decision = decision or relevance.decide(files)
     return tuple(
         file
-        for file, decision in zip(files, decisions, strict=True)
-        if is_analysed(file.path) and (decision.is_relevant or file.unread)
+        for file, decided in zip(files, decision.files, strict=True)
+        if is_analysed(file.path) and (decided.is_relevant or file.unread)
     )
 
 
@@ -51,9 +52,11 @@ def broken_manifests(pins: SidesPins) -> tuple[FileReport, ...]:
     return tuple(FileReport(each.path, skipped=(each,)) for each in pins.broken)
 
 
-def review(pull_request: PullRequest, reports: Sequence[FileReport], options: Options) -> Review:
-    """What this head of the pull request is told, given what was found in its files."""
-    decision = relevance.decide(pull_request.files)
+def review(
+    pull_request: PullRequest, reports: Sequence[FileReport], options: Options, decision: Relevance | None = None
+) -> Review:
+    """What this head of the pull request is told, given what was found in its files; `decision` where it is known."""
+    decision = decision or relevance.decide(pull_request.files)
     reading = configuration(pull_request.config_files)
     reports = [reading.config.applied(report) for report in reports]
     skipped = tuple(_skipped(pull_request, reports))

@@ -28,6 +28,7 @@ from app.github.publish import HeadMoved, Publisher, Said
 from app.github.weather import Refused, Unwell
 from app.pull_request import ChangedFile, PullRequest, PullRequestRef
 from app.queue.analysts import AnalysisFailed, Analysts
+from app.relevance import Relevance
 from app.review.comment import Conclusion, Review
 from app.review.find import Around, FileReport, introduced_in
 from app.review.fingerprint import told
@@ -75,19 +76,20 @@ class Reviewing:
             await self._check_runs.close(self._check_runs.found(reading), outcome)
             return
         await self._note_begun(pull_request)
-        await self._review(reading, read_at, whole_files=whole_files)
+        await self._review(reading, read_at, decision, whole_files=whole_files)
         await self._note_ended(pull_request.ref, pull_request.head_sha)
 
-    async def _review(self, reading: Reading, read_at: float, *, whole_files: bool) -> None:
-        paths = _neighbours_of(reading.pull_request)
+    async def _review(self, reading: Reading, read_at: float, decision: Relevance, *, whole_files: bool) -> None:
+        files = pipeline.to_analyse(reading.pull_request.files, decision)
+        paths = _neighbours_of(files, reading.pull_request)
         if paths:  # a review is five calls: where the neighbours are one of them, "Reviewing" is not
             opened = self._check_runs.found(reading)
         else:
             opened = await self._check_runs.open(reading, "Reviewing")
         reading, is_whole = await self._with_neighbours(reading, paths)
         pull_request = reading.pull_request
-        reports = await self._reports(pull_request, whole_files=whole_files)
-        review = await self._written(reading, reports)
+        reports = await self._reports(pull_request, files, whole_files=whole_files)
+        review = await self._written(reading, reports, decision)
         said = await self._said(reading, review, opened, read_at, whole_files=whole_files)
         fixed = 0
         if is_whole:  # what a neighbour showed is not gone because the neighbour could not be read
@@ -123,8 +125,9 @@ class Reviewing:
         if level < needed(Verb.IGNORE, pipeline.configuration(reading.pull_request.config_files).config.commands):
             log.info("a button pressed by somebody without permission", author=action.author)
             return
-        reading, _ = await self._with_neighbours(reading, _neighbours_of(reading.pull_request))
-        reports = await self._reports(reading.pull_request, whole_files=False)
+        files = pipeline.to_analyse(reading.pull_request.files)
+        reading, _ = await self._with_neighbours(reading, _neighbours_of(files, reading.pull_request))
+        reports = await self._reports(reading.pull_request, files, whole_files=False)
         found = set(named(reading.pull_request, reports))
         if action.head_sha != reading.pull_request.head_sha:  # who pressed it saw only what was said by then
             found &= reading.told.union(*(told(thread.body) for thread in reading.pull_request.threads))
@@ -171,7 +174,7 @@ class Reviewing:
         await mark_fixed(self._github, pull_request, fixed)
         return len(fixed)
 
-    async def _written(self, reading: Reading, reports: list[FileReport]) -> Review:
+    async def _written(self, reading: Reading, reports: list[FileReport], decision: Relevance) -> Review:
         pull_request = reading.pull_request
         voters = [
             login
@@ -182,7 +185,7 @@ class Reviewing:
             standing(reading.notes), pull_request.threads, named(pull_request, reports), frozenset(voters)
         )
         options = Options(public_url=self._settings.public_url, said=reading.told, dismissed=quiet)
-        return pipeline.review(pull_request, reports, options)
+        return pipeline.review(pull_request, reports, options, decision)
 
     async def _with_neighbours(self, reading: Reading, paths: Sequence[str]) -> tuple[Reading, bool]:
         """The reading with the texts of these files, those that are there; and whether GitHub said which are. Where it
@@ -195,8 +198,9 @@ class Reviewing:
         around = {**reading.pull_request.around, **found}
         return replace(reading, pull_request=replace(reading.pull_request, around=around)), True
 
-    async def _reports(self, pull_request: PullRequest, *, whole_files: bool) -> list[FileReport]:
-        files = pipeline.to_analyse(pull_request.files)
+    async def _reports(
+        self, pull_request: PullRequest, files: Sequence[ChangedFile], *, whole_files: bool
+    ) -> list[FileReport]:
         sides = sides_of(pull_request)
         around = Surroundings(sides, await self._pins(manifests_of(sides)) if files else SidesPins())
         reports = await asyncio.gather(*(self._report(file, around.of(file), whole_files) for file in files))
@@ -216,8 +220,8 @@ class Reviewing:
             return FileReport(file.path, skipped=(Skipped(file.path, str(failed)),))
 
 
-def _neighbours_of(pull_request: PullRequest) -> tuple[str, ...]:
-    return neighbours.paths_to_ask(pipeline.to_analyse(pull_request.files), sides_of(pull_request).head)
+def _neighbours_of(files: Sequence[ChangedFile], pull_request: PullRequest) -> tuple[str, ...]:
+    return neighbours.paths_to_ask(files, sides_of(pull_request).head)
 
 
 def _reason_to_skip(reading: Reading, *, reviews_drafts: bool) -> str:

@@ -12,7 +12,7 @@ from tests.simulator import HostedRepository, OpenedPullRequest, Simulator
 from tests.simulator.bot import APART, Bot
 
 FILES = 10
-OWNERS = 10
+OWNERS = 20
 PATIENCE = 120.0
 ENVIRONMENT = {"MLSTAFF_SECONDS_BETWEEN_WRITES": "0", "MLSTAFF_LOG_LEVEL": "WARNING"}
 
