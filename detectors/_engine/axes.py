@@ -15,7 +15,16 @@ from detectors._engine.activations import Activations
 from detectors._engine.bindings import Binding, Bound
 from detectors._engine.libraries import Kind
 from detectors._engine.names import Names
-from detectors._engine.reshapes import elements, is_every_row, is_one_row, keeps_rows, takes_a_step
+from detectors._engine.reshapes import (
+    counts_classes,
+    cuts_steps,
+    elements,
+    is_every_row,
+    is_one_row,
+    keeps_rows,
+    takes_a_step,
+)
+from detectors._engine.shapes import Shapes
 from detectors._engine.tree import FUNCTIONS, Function, Tree
 from detectors._engine.values import Values
 
@@ -58,11 +67,12 @@ class _Place:
 class Axes:
     """Answers for one file."""
 
-    def __init__(self, tree: Tree, names: Names, values: Values, activations: Activations) -> None:
+    def __init__(self, tree: Tree, names: Names, values: Values, activations: Activations, shapes: Shapes) -> None:
         self._tree = tree
         self._names = names
         self._values = values
         self._activations = activations
+        self._shapes = shapes
 
     def rows(self, operand: ast.expr, *, doing: str = "") -> Rows | None:
         """The best reason for which dimension 0 of the expression counts examples; None where it is not known.
@@ -188,17 +198,29 @@ class Axes:
     # -- reasons ------------------------------------------------------------------------------------------
 
     def _reason(self, place: _Place, telling: frozenset[str]) -> Rows | None:
+        if is_one_row(place.node):
+            return Rows(f"line {place.node.lineno} puts a dimension of length one in front", single=True)
         match place.node:
             case ast.Call() as call:
                 return self._of_call(call, telling)
             case ast.Subscript() as node if takes_a_step(node):
                 flat = len(node.slice.elts) < 3 and "logits" not in ast.unparse(node.value)  # type: ignore[attr-defined]
                 return Rows(f"line {node.lineno} takes one step of each sequence", not flat, step=True)
+            case ast.Subscript() as node if cuts_steps(node):
+                return Rows(f"line {node.lineno} cuts the steps of one sequence")
             case ast.Name() as name:
                 if self.is_batch(name):
                     return Rows(f"`{name.id}` is a batch of the loader")
-                return self._used(name, telling)
+                return self._said(name) or self._used(name, telling)
         return None
+
+    def _said(self, name: ast.Name) -> Rows | None:
+        """What the author wrote beside the tensor."""
+        said = {self._shapes.of(each) for each in self._names.reaching(name)}
+        shape = said.pop() if len(said) == 1 else None
+        if shape is None or not shape.has_batch_first:
+            return None
+        return Rows(f"line {shape.line} says {shape.text}", step=len(shape.dimensions) > 2)
 
     def _of_call(self, call: ast.Call, telling: frozenset[str]) -> Rows | None:
         name = self._activations.function_origin(call)
@@ -270,7 +292,19 @@ class Axes:
             reason = self._says(use, telling)
             if reason is not None:
                 return Rows(reason)
+            line = self._flattened(use)
+            if line is not None:
+                return Rows(f"line {line} has the classes in the last dimension", step=True)
         return None
+
+    def _flattened(self, use: ast.Name) -> int | None:
+        """The line of a `.view(-1, vocabulary_size)` of the tensor."""
+        above = self._tree.parents.get(use)
+        call = self._tree.parents.get(above) if isinstance(above, ast.Attribute) else None
+        if not isinstance(above, ast.Attribute) or not isinstance(call, ast.Call) or call.func is not above:
+            return None
+        is_flat = above.attr in ("view", "reshape") and len(call.args) == 2 and ast.unparse(call.args[0]) == "-1"
+        return call.lineno if is_flat and counts_classes(call.args[1]) else None
 
     @cached_property
     def _uses(self) -> dict[str, list[ast.Name]]:

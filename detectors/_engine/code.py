@@ -8,6 +8,7 @@ from detectors._engine.accumulation import Intervals
 from detectors._engine.activations import Activations
 from detectors._engine.arguments import argument, may_have
 from detectors._engine.axes import Axes
+from detectors._engine.axis_uses import AxisUses
 from detectors._engine.build import flows_of
 from detectors._engine.choices import Choices
 from detectors._engine.columns import Columns
@@ -29,6 +30,7 @@ from detectors._engine.llm_calls import LlmCalls
 from detectors._engine.loaders import Loaders
 from detectors._engine.loops import TrainingStep, step_around, training_steps
 from detectors._engine.losses import Losses
+from detectors._engine.masks import Masks
 from detectors._engine.mend import Change, Source
 from detectors._engine.modes import Modes
 from detectors._engine.modules import Modules
@@ -47,6 +49,7 @@ from detectors._engine.saved_modes import SavedMode, saved_modes
 from detectors._engine.schedules import Schedules
 from detectors._engine.secrets import Secret, digested, redacted
 from detectors._engine.seeds import Seeds
+from detectors._engine.shapes import Shapes
 from detectors._engine.sources import Sources
 from detectors._engine.splits import Splits
 from detectors._engine.subjects import last_name
@@ -232,7 +235,17 @@ class Code:
     @cached_property
     def axes(self) -> Axes:
         """Whether dimension 0 of a tensor counts examples."""
-        return Axes(self.tree, self.names, self.values, self.activations)
+        return Axes(self.tree, self.names, self.values, self.activations, self.shapes)
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """What comments and docstrings say of dimensions."""
+        return Shapes(self.text, self.tree)
+
+    @cached_property
+    def axis_uses(self) -> AxisUses:
+        """What is done with results along dimension 0."""
+        return AxisUses(self.tree, self.names, self.activations, self.axes, self.shapes)
 
     @cached_property
     def choices(self) -> Choices:
@@ -275,6 +288,11 @@ class Code:
     def finetuning(self) -> Finetuning:
         """Tokenizers, models, Trainers and adapters."""
         return Finetuning(self.tree, self.names, self.values, self.definitions, self.versions)
+
+    @cached_property
+    def masks(self) -> Masks:
+        """Attention masks that are in hand and not given."""
+        return Masks(self.tree, self.names, self.values)
 
     @cached_property
     def inference(self) -> Inference:

@@ -31,6 +31,8 @@ class RandomSplit:
 
     call: ast.Call
     origin: str
+    has_no_more: bool = False
+    """Whether what `**kwargs` brings is known to hold no seed."""
 
     @property
     def library(self) -> str:
@@ -51,6 +53,8 @@ class RandomSplit:
     def is_unseeded(self) -> bool:
         """Whether it is given neither a seed nor a generator, for certain."""
         call = self.call
+        if self.has_no_more:
+            return not any(each.arg in ("random_state", "generator") for each in call.keywords)
         if may_have(call, "random_state") or may_have(call, "generator", 2 if self.library == "torch" else None):
             return False
         if any(isinstance(each, ast.Starred) for each in call.args) and self.origin.endswith("train_test_split"):
@@ -76,8 +80,39 @@ class Draws:
     @cached_property
     def unseeded_splits(self) -> list[RandomSplit]:
         """The splits that differ on every run unless something seeds the process, in source order."""
-        splits = (RandomSplit(each, self._names.origin(each.func) or "") for each in self._names.calls(*_RANDOM_SPLITS))
+        splits = (
+            RandomSplit(each, self._names.origin(each.func) or "", self._has_no_more(each))
+            for each in self._names.calls(*_RANDOM_SPLITS)
+        )
         return [each for each in splits if each.is_unseeded]
+
+    def _has_no_more(self, call: ast.Call) -> bool:
+        """Whether the call hands on the `**kwargs` of a function that takes `random_state` by its name."""
+        given = [each.value for each in call.keywords if each.arg is None]
+        function = self._tree.function(call)
+        rest = function.args.kwarg if function is not None else None
+        if function is None or rest is None or len(given) != 1 or ast.unparse(given[0]) != rest.arg:
+            return False
+        shuffle = argument(call, "shuffle")
+        arguments = (*function.args.args, *function.args.kwonlyargs)
+        return any(each.arg == "random_state" for each in arguments) and not isinstance(shuffle, ast.Constant)
+
+    @cached_property
+    def forgotten_seeds(self) -> list[tuple[ast.Call, ast.Call, ast.expr]]:
+        """The calls that divide data without a seed where another call of the same function, in the same class or
+        function, is given one: with that call and its seed."""
+        found: list[tuple[ast.Call, ast.Call, ast.expr]] = []
+        calls: dict[tuple[ast.AST | None, str], list[ast.Call]] = {}
+        for call in self._tree.all(ast.Call):
+            if last_name(call.func) == "train_test_split":
+                owner = self._tree.enclosing(call, ast.ClassDef) or self._tree.function(call)
+                calls.setdefault((owner, ast.unparse(call.func)), []).append(call)
+        for same in calls.values():
+            seeded = [(each, seed) for each in same if (seed := argument(each, "random_state")) is not None]
+            bare = [each for each in same if not may_have(each, "random_state") and argument(each, "shuffle") is None]
+            if seeded and len(bare) == 1:
+                found.append((bare[0], *seeded[0]))
+        return found
 
     def first(self) -> ast.Call | None:
         """What a seed of the whole script is for: its first draw, else the first model that it makes and trains."""

@@ -1,6 +1,9 @@
 """Reshapes: what a call or a subscript, as it is written, does to the first dimension of a tensor."""
 
 import ast
+import re
+
+_CLASSES = re.compile(r"(vocab\w*|classes|num_labels|n_labels|n_?tokens?)$|\.(size\(-1\)|shape\[-1\])$", re.I)
 
 
 def takes_a_step(node: ast.Subscript) -> bool:
@@ -9,6 +12,14 @@ def takes_a_step(node: ast.Subscript) -> bool:
         case ast.Tuple(elts=[ast.Slice(lower=None, upper=None), ast.UnaryOp() | ast.Constant(value=int()), *rest]):
             return all(isinstance(each, ast.Slice) for each in rest)
         case ast.Tuple(elts=[ast.Slice(lower=None, upper=None), ast.Name(), ast.Slice(lower=None, upper=None)]):
+            return True
+    return False
+
+
+def cuts_steps(node: ast.Subscript) -> bool:
+    """`logits[i, :length, :]`: of one sequence the steps up to its end, with all that each step has."""
+    match node.slice:
+        case ast.Tuple(elts=[ast.Name(), ast.Slice(lower=None, upper=ast.expr()), ast.Slice(lower=None, upper=None)]):
             return True
     return False
 
@@ -56,3 +67,8 @@ def is_every_row(node: ast.expr) -> bool:
     """`range(len(x))` or `torch.arange(n)`: an index that goes through the rows."""
     last = node.func if isinstance(node, ast.Call) else None
     return isinstance(last, (ast.Name, ast.Attribute)) and ast.unparse(last).rpartition(".")[2] in ("range", "arange")
+
+
+def counts_classes(node: ast.expr) -> bool:
+    """`self.vocab_size`, `logits.size(-1)`: the number of classes, or the length of the last dimension."""
+    return _CLASSES.search(ast.unparse(node).removesuffix("_size")) is not None

@@ -26,6 +26,12 @@ class Runs:
         return next(self._main_blocks(), None) is not None
 
     @cached_property
+    def is_program(self) -> bool:
+        """Whether the file is run as a program: it has a block for that, or parses a command line at its top level."""
+        calls = (each for each in self._tree.method_calls("parse_args") if self._tree.function(each) is None)
+        return self.is_script or next(calls, None) is not None
+
+    @cached_property
     def is_entry_point(self) -> bool:
         """Whether running the file does something: a script, a loop or a fit at its top level."""
         if self.is_script or any(self._tree.function(each) is None for each in self._tree.method_calls("fit")):

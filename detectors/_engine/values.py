@@ -72,6 +72,8 @@ class Values:
         self._known: dict[ast.AST, tuple[Value, ...]] = {}
         self._busy: set[ast.AST] = set()
         self._steps = 0
+        self._cuts = 0
+        """How often a question was left open because it was being asked already: what comes of that is not kept."""
 
     # -- what an expression holds -------------------------------------------------------------------------
 
@@ -84,11 +86,13 @@ class Values:
             return known
         self._steps = self._steps + 1 if self._busy else 0
         if node in self._busy or len(self._busy) > _DEPTH or self._steps > _STEPS:
+            self._cuts += 1
             return (UNKNOWN,)
         self._busy.add(node)
+        cuts = self._cuts
         found = tuple(dict.fromkeys(self._find(node))) or (UNKNOWN,)
         self._busy.discard(node)
-        if not self._busy or UNKNOWN not in found:
+        if not self._busy or self._cuts == cuts or not any(map(_may_be_cut, found)):
             self._known[node] = found
         return found
 
@@ -326,6 +330,11 @@ class Values:
         if "set_epoch" in used:
             return Kind.SAMPLER
         return None
+
+
+def _may_be_cut(value: Value) -> bool:
+    """Whether the value, or what it wraps, is unknown."""
+    return value is UNKNOWN or (bool(value.wrappers) and value.origin is None)
 
 
 def _annotation(node: ast.AST) -> ast.AST | None:

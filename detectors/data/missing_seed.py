@@ -46,7 +46,7 @@ _GENERATORS = {"torch": "torch's own generator", "numpy": "NumPy's"}
 
 def detect(code: Code) -> Iterator[Problem]:
     """The most telling of: a split that ignores the seed at hand, a seed nobody reads, a training run without any."""
-    found = (each for way in (_split, _unread_parameter, _unread_option, _run) for each in way(code))
+    found = (each for way in (_split, _forgotten, _unread_parameter, _unread_option, _run) for each in way(code))
     if not code.is_test:
         yield from islice(found, 1)
 
@@ -65,6 +65,18 @@ def _split(code: Code) -> Iterator[Problem]:
             f"`{code.name(first.call.func)}` splits differently on every run: no seed is set here or given, so scores "
             "of two runs are of different rows.",
             mend=[code.source.set_keyword(first.call, first.keyword, first.value)],
+        )
+
+
+def _forgotten(code: Code) -> Iterator[Problem]:
+    """One of several splits has no seed, and nothing seeds the process."""
+    for call, other, seed in code.draws.forgotten_seeds if not code.seeds.may_be_set_for("numpy") else ():
+        yield code.problem(
+            call,
+            f"`{code.name(other.func)}` at line {other.lineno} gets `random_state={code.name(seed)}`, this one gets "
+            "none and splits differently on every run.",
+            mend=[code.source.set_keyword(call, "random_state", code.source.of(seed))],
+            related=[(other, "the split that has a seed")],
         )
 
 
@@ -112,7 +124,7 @@ def _unread_parameter(code: Code) -> Iterator[Problem]:
 def _unread_option(code: Code) -> Iterator[Problem]:
     """A `--seed` option that nothing in the script reads, where something draws."""
     option = next((each for each in code.options.offered if each.names & {"seed", "random_seed"}), None)
-    if option is None or not code.runs.is_script or code.options.may_reach(option):
+    if option is None or not code.runs.is_program or code.options.may_reach(option):
         return
     draw = code.draws.first()
     if draw is not None:

@@ -44,6 +44,7 @@ WORDS = ("oftmax|oftmin|argmax|max(",)
 _FUNCTIONS = ("torch.nn.functional.softmax", "torch.nn.functional.log_softmax", "torch.nn.functional.softmin")
 _MODULES = ("torch.nn.Softmax", "torch.nn.LogSoftmax", "torch.nn.Softmin")
 _CLASSES = re.compile(r"(^|[ _])(pred\w*|labels?|class(es)?|y_hats?)( |_|$)", re.I)
+_PREDICTED = re.compile(r"(^|[ _])(pred(s|icted|ictions?)?|y_hats?)( |_|$)", re.I)
 _TAKES = ("max", "argmax", "gather", "topk")
 _OVER_CLASSES = ("cross_entropy", "nll_loss")
 
@@ -92,6 +93,7 @@ def _over_the_batch(code: Code) -> Iterator[Problem]:
             or _takes_a_class(code, call)
             or _is_attention(code, call, operand)
             or _model_runs_on_batches(code, call)
+            or code.axis_uses.of_probabilities(call)
         )
         if why is not None:
             yield _normalises(code, call, why)
@@ -127,6 +129,7 @@ def _runs_on_batches(code: Code, made: ast.Call) -> str | None:
         if rows is not None and rows.certain:
             return rows.why
         why = _judged(code, run) or _is_attention(code, run, run.args[0]) or _model_runs_on_batches(code, run)
+        why = why or code.axis_uses.of_probabilities(run)
         if why is not None:
             return why
     return None
@@ -255,12 +258,17 @@ def _why_wrong(code: Code, call: ast.Call, operand: ast.expr) -> str | None:
         return f"holds one row ({rows.why})"
     if rows is not None and rows.certain and argmax and rows.step:
         return f"holds the scores of each sequence ({rows.why})"
+    used = code.axis_uses.of_choice(call, operand) if argmax and not _is_item(operand) else None
+    if used is not None:
+        return f"holds scores for each row ({used})"
     if code.choices.is_measured(call):
         return "holds scores for each row, and the metric wants a class for each row"
     if code.choices.picks_per_row(call):
         return "holds scores for each row, and its choice is one index for each row"
     if _normalised_last(code, operand) and _CLASSES.search(" ".join(code.choices.assigned(call))):
         return "is normalised over its last dimension, the classes"
+    if rows is not None and rows.certain and argmax and _PREDICTED.search(" ".join(code.choices.assigned(call))):
+        return f"has its examples in dimension 0 ({rows.why})"
     if not code.choices.is_compared(call):
         return None
     if rows is not None:
@@ -270,9 +278,13 @@ def _why_wrong(code: Code, call: ast.Call, operand: ast.expr) -> str | None:
 
 
 def _normalised_last(code: Code, operand: ast.expr) -> bool:
-    """`argmax(softmax(x, dim=-1), dim=0)`: two dimensions in one expression."""
-    softmax = isinstance(operand, ast.Call) and code.activations.function_origin(operand) in ("softmax", "log_softmax")
-    return softmax and isinstance(operand, ast.Call) and code.axes.dimension(operand) == -1
+    """`argmax(softmax(x, dim=-1), dim=0)`, under a name or not: two dimensions of one tensor."""
+    written = [each.value for each in code.names.reaching(operand)] if isinstance(operand, ast.Name) else [operand]
+    softmaxes = (each for each in written if isinstance(each, ast.Call))
+    return any(
+        code.activations.function_origin(each) in ("softmax", "log_softmax") and code.axes.dimension(each) == -1
+        for each in softmaxes
+    )
 
 
 def _is_item(operand: ast.expr) -> bool:

@@ -38,7 +38,7 @@ from collections.abc import Iterator
 from detectors import Change, Code, Encoding, Problem, Tier, last_name
 
 TIER = Tier.BUG
-WORDS = (".generate(", "padding", "from_pretrained", "transformers|peft")
+WORDS = (".generate(", "padding|mask")
 
 _RIGHT_BY_DEFAULT = re.compile(
     r"gpt-?2|dialogpt|gpt-?neo|gpt-j|pythia|(^|/)opt-|qwen(1\.5|2|2\.5|3)?-|phi-[12]|smollm|codegen|starcoder", re.I
@@ -47,12 +47,16 @@ _KEYS = ("input_ids", "inputs")
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Encodings padded on the right that a decoder-only model continues; padded ids continued without their mask."""
+    """Encodings padded on the right that a decoder-only model continues; ids continued without their mask."""
     if code.is_test:
         return
     for call in code.method_calls("generate"):
         assert isinstance(call.func, ast.Attribute)
         given = _given(call)
+        left_out = code.masks.left_out(call)
+        if left_out is not None:
+            yield _forgotten(code, call, *left_out)
+            continue
         encoding = code.finetuning.encoding_of(given)
         model = code.finetuning.model(call.func.value) if encoding is not None else None
         if encoding is None or model is None or not code.finetuning.is_decoder(model) or not _is_padded(code, encoding):
@@ -62,6 +66,16 @@ def detect(code: Code) -> Iterator[Problem]:
             yield _padded(code, call, encoding, side)
         elif _drops_mask(code, call, given):
             yield _unmasked(code, call, encoding, given)
+
+
+def _forgotten(code: Code, call: ast.Call, ids: ast.expr, place: ast.AST, mask: str) -> Problem:
+    return code.problem(
+        call,
+        f"`{code.name(call.func)}` continues `{code.name(ids)}` without `{mask}`, which is at hand: where a row is "
+        "padded, the model reads the padding as text.",
+        fix=[code.source.set_keyword(call, "attention_mask", mask)],
+        related=[(place, "the mask of these ids")],
+    )
 
 
 def _given(call: ast.Call) -> ast.expr | None:
