@@ -48,6 +48,7 @@ from detectors._engine.secrets import without_keys
 from detectors._engine.splits import By, Part, Split, part_named
 from detectors._engine.subjects import last_name
 from detectors._engine.tensors import Graph
+from detectors._engine.time_limits import client_limit, default_outcome, waits_long
 from detectors._engine.tree import FUNCTIONS, Function, Loop
 from detectors._engine.updates import Update
 from detectors._engine.values import Value
@@ -120,8 +121,10 @@ __all__ = [
     "all_detectors",
     "analyse",
     "apply_edits",
+    "client_limit",
     "common_loop",
     "covers",
+    "default_outcome",
     "gives_gradients",
     "imported_modules",
     "introduced",
@@ -142,5 +145,6 @@ __all__ = [
     "speaks_of_accumulation",
     "speaks_of_distribution",
     "speaks_of_ranks",
+    "waits_long",
     "without_keys",
 ]

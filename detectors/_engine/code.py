@@ -17,6 +17,7 @@ from detectors._engine.devices import uses_gpu
 from detectors._engine.draws import Draws
 from detectors._engine.endpoints import Endpoints
 from detectors._engine.events import Actions
+from detectors._engine.fallbacks import Fallbacks
 from detectors._engine.finding import Related, Tier
 from detectors._engine.finetuning import Finetuning
 from detectors._engine.flow import Flow
@@ -283,6 +284,11 @@ class Code:
     def llm_calls(self) -> LlmCalls:
         """Clients and calls of language models."""
         return LlmCalls(self.tree, self.names, self.values)
+
+    @cached_property
+    def fallbacks(self) -> Fallbacks:
+        """Endpoints and the failures of the models that they call."""
+        return Fallbacks(self.text, self.unit, self.endpoints, self.llm_calls)
 
     @cached_property
     def finetuning(self) -> Finetuning:

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from detectors._engine.bindings import Bound
 from detectors._engine.names import Names
+from detectors._engine.time_limits import call_limit, default_outcome
 from detectors._engine.tree import FUNCTIONS, Tree
 from detectors._engine.values import Value, Values
 
@@ -145,7 +146,19 @@ class LlmCall:
     @property
     def may_time_out(self) -> bool:
         """Whether a time limit is set for the call or the client, or may be."""
+        if self.library == "google" and _may_hold(self.setting("config"), "http_options"):
+            return True
         return self.may_set(*_TIMEOUTS.get(self.library, ("timeout", "request_timeout")))
+
+    @property
+    def outcome(self) -> str:
+        """What becomes of a stuck request where nothing is set, as a sentence without its stop."""
+        return default_outcome(self.library, self.method)
+
+    @property
+    def time_limit(self) -> tuple[str, str] | None:
+        """The argument of the call that limits its time, with a value; None where only the client has one."""
+        return call_limit(self.library, self.method)
 
     @property
     def may_limit_tokens(self) -> bool:
@@ -241,6 +254,18 @@ class LlmCalls:
             for binding in self._names.reaching(node):
                 if binding.value is not None and binding.how in _HANDING_ON:
                     yield binding.value
+
+
+def _may_hold(given: ast.expr | None, name: str) -> bool:
+    """Whether a setting that is a dict or an object may have this part."""
+    match given:
+        case None:
+            return False
+        case ast.Dict(keys=keys):
+            return any(not isinstance(each, ast.Constant) or each.value == name for each in keys)
+        case ast.Call(keywords=keywords):
+            return any(each.arg in (None, name) for each in keywords)
+    return True
 
 
 def _boto(call: ast.Call | None) -> str:

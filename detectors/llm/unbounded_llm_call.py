@@ -39,28 +39,14 @@ https://docs.litellm.ai/docs/completion/reliable_completions
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
-from detectors import LLM_LIBRARIES, Code, LlmCall, Problem, Tier
+from detectors import LLM_LIBRARIES, Code, LlmCall, Problem, Tier, client_limit, default_outcome, waits_long
 
 TIER = Tier.RISK
 WORDS = (LLM_LIBRARIES,)
 
-_LONG_WAITS = {
-    "langchain": frozenset(
-        (
-            *("ChatOpenAI", "AzureChatOpenAI", "OpenAI", "AzureOpenAI", "ChatAnthropic", "Anthropic", "ChatLiteLLM"),
-            *("ChatOllama", "OllamaLLM", "Ollama", "ChatTogether", "ChatFireworks", "ChatDeepSeek", "ChatXAI"),
-            *("ChatPerplexity", "ChatGroq", "ChatGoogleGenerativeAI", "ChatVertexAI", "VertexAI"),
-        )
-    ),
-    "llama_index": frozenset(("Ollama", "OpenAILike", "OpenAI", "AzureOpenAI")),
-}
-"""Model objects that have a time limit of their own to set, and no or a useless one by default."""
-_KEPT = frozenset(("ChatOpenAI", "AzureChatOpenAI", "ChatAnthropic", "ChatOllama", "OllamaLLM", "ChatLiteLLM",
-                   "ChatTogether", "ChatDeepSeek", "ChatXAI", "ChatPerplexity", "ChatGroq"))  # fmt: skip
-_DEFAULT = {"openai": "10 minutes", "anthropic": "10 minutes", "groq": "1 minute", "litellm": "100 minutes"}
-_SHORT = {"Ollama": "30 seconds", "OpenAILike": "60 seconds", "OpenAI": "60 seconds", "AzureOpenAI": "60 seconds"}
 _UNTIL_THE_END = frozenset(("openai", "mistralai", "groq", "together", "litellm", "google", "ollama"))
 """Libraries whose default is as many tokens as the model can write; Anthropic's requires a limit."""
 _TOKEN_LIMITS = {"openai": "max_completion_tokens", "google": "", "ollama": ""}
@@ -68,6 +54,8 @@ _ASKS_FOR_LITTLE = (
     *("response_format", "text_format", "response_schema", "response_model", "tools", "functions", "logprobs"),
     *("stop", "text", "format", "prediction", "stream"),
 )
+_ADDRESSES = ("base_url", "api_base", "host", "openai_api_base", "azure_endpoint")
+_THIS_MACHINE = re.compile(r"(https?://)?(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(:|/|$)")
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -75,61 +63,67 @@ def detect(code: Code) -> Iterator[Problem]:
     if code.is_test:
         return
     calls = [each for each in code.llm_calls.all if each.is_remote]
+    told = {call for call, _ in code.fallbacks.missing}
+    """Calls of which another comment says that they have no time limit."""
     by_client: dict[ast.Call, list[LlmCall]] = {}
     for call in calls:
         if call.client is not None:
             by_client.setdefault(call.client, []).append(call)
-    told: set[LlmCall] = set()
+    untimed: dict[tuple[ast.AST | None, str], list[ast.Call]] = {}
     for client, library in code.llm_calls.clients:
         used = by_client.get(client, [])
-        if _waits_too_long(code, client, library, used):
+        if told.isdisjoint(used) and _waits_too_long(code, client, library, used):
             told.update(used)
-            yield _untimed(code, client, library, used)
+            untimed.setdefault((code.tree.function(client), library), []).append(client)
+    for (_, library), clients in untimed.items():
+        used = [call for client in clients for call in by_client.get(client, [])]
+        yield _untimed(code, clients, library, used)
     bare = [each for each in calls if each.client is None]
-    for call in bare:
-        if not call.may_time_out and not _is_limited(code, call.node):
-            told.update(bare)
-            yield _untimed(code, call.node, call.library, [call])
-            break
+    loose = [each for each in bare if not each.may_time_out and not _is_limited(code, each.node)]
+    if loose and told.isdisjoint(loose) and not _is_tried_out(code, loose[0].node):
+        told.update(bare)
+        yield _untimed(code, [loose[0].node], loose[0].library, loose[:1])
     yield from _endless(code, [each for each in calls if each not in told])
 
 
 def _waits_too_long(code: Code, client: ast.Call, library: str, used: list[LlmCall]) -> bool:
     """Whether neither the client nor one of its calls has a time limit, where one can be set."""
-    if library in ("vllm", "pipeline", "google", "bedrock", "sagemaker") or client.args[1:]:
-        return False
-    last = (code.origin(client) or "").rpartition(".")[2]
-    if library in _LONG_WAITS and last not in _LONG_WAITS[library]:
+    if client.args[1:] or not waits_long(code.origin(client) or ""):
         return False
     probe = LlmCall(client, library, None, "")
     if probe.may_time_out or any(each.may_time_out for each in used) or _is_limited(code, client):
         return False
-    may_be_called = last in (_KEPT if library == "langchain" else _LONG_WAITS.get(library, ()))
-    return bool(used) or (may_be_called and _is_kept(code, client))
+    is_called = bool(used) or (library in ("langchain", "llama_index") and _is_kept(code, client))
+    return is_called and not _is_tried_out(code, client)
 
 
-def _untimed(code: Code, node: ast.Call, library: str, used: list[LlmCall]) -> Problem:
-    last = code.name(node.func).rpartition(".")[2]
-    default = _SHORT.get(last) if library == "llama_index" else _DEFAULT.get(library)
-    lasts = f"the library waits {default}" if default else "the library's default decides how long it waits"
+def _untimed(code: Code, nodes: list[ast.Call], library: str, used: list[LlmCall]) -> Problem:
+    node, name = nodes[0], code.name(nodes[0].func)
+    is_bare = bool(used) and used[0].node is node
+    made = (code.origin(node) or name).rpartition(".")[2]
+    outcome = used[0].outcome if is_bare else default_outcome(library, made)
+    limit = used[0].time_limit if is_bare else client_limit(library, made)
     end = ", too short for a slow local model and too long for a user" if library == "llama_index" else ""
     also = " Nor is there a limit on the tokens it may answer." if any(_is_endless(code, each) for each in used) else ""
+    is_for_one = library == "llama_index" or code.is_notebook or "streamlit" in code.packages
     return code.problem(
         node,
-        f"`{code.name(node.func)}` has no time limit of yours, and its calls set none: {lasts} before a stuck "
-        f"request fails{end}.{also}",
-        mend=[code.source.set_keyword(node, "request_timeout" if library == "llama_index" else "timeout", "30")],
-        related=[(used[0].node, "a call of the model")] if used and used[0].node is not node else [],
-        tier=Tier.ADVICE if library == "llama_index" or code.is_notebook else None,
+        f"`{name}` has no time limit of yours{'' if is_bare else ', and its calls set none'}: {outcome}{end}.{also}",
+        mend=[code.source.set_keyword(each, *limit) for each in nodes] if limit else [],
+        related=[
+            *((each, "made without one, too") for each in nodes[1:]),
+            *((each.node, "a call of the model") for each in used[:1] if not is_bare),
+        ],
+        tier=Tier.ADVICE if is_for_one or _is_on_this_machine(code, node, library) else None,
     )
 
 
 def _endless(code: Code, calls: list[LlmCall]) -> Iterator[Problem]:
     """Calls whose answer may have any length: each that a request makes, else the first of a file, as advice."""
-    loose = [each for each in calls if _is_endless(code, each)]
+    loose = [each for each in calls if _is_endless(code, each) and not _is_tried_out(code, each.node)]
     asked = [(each, code.endpoints.around(each.node)) for each in loose]
     for call, endpoint in asked:
-        if endpoint is None or code.is_notebook:
+        if endpoint is None or code.is_notebook or not _is_asked_something(call):
             continue
         name = _token_limit(call)
         yield code.problem(
@@ -172,6 +166,27 @@ def _is_limited(code: Code, node: ast.Call) -> bool:
         for assign in code.tree.all(ast.Assign)
         for target in assign.targets
     ) or any(word in code.text for word in ("asyncio.timeout", "async_timeout", "with_options(", "asyncio.wait_for"))
+
+
+def _is_asked_something(call: LlmCall) -> bool:
+    """Whether what it is asked is not the same each time: a health check gets the same short answer."""
+    given = [*call.node.args, *(each.value for each in call.node.keywords if each.arg not in ("model", "temperature"))]
+    return any(isinstance(node, (ast.Name, ast.Attribute)) for each in given for node in ast.walk(each))
+
+
+def _is_tried_out(code: Code, node: ast.Call) -> bool:
+    """Whether it stands in a function beside the real code that tries it out: `test()`, `demo()`."""
+    function = code.tree.function(node)
+    return function is not None and bool(re.match(r"_*(test|demo|example)(_|$)", function.name))
+
+
+def _is_on_this_machine(code: Code, client: ast.Call, library: str) -> bool:
+    """Whether the model is served by the machine that asks: a slow answer is its own, and its user sees it."""
+    addresses = [each.value for each in client.keywords if each.arg in _ADDRESSES]
+    if not addresses:
+        return library == "ollama" or (library == "langchain" and "Ollama" in code.name(client.func))
+    texts = [code.values.only(each).constant for each in addresses]
+    return any(isinstance(each, str) and bool(_THIS_MACHINE.match(each)) for each in texts)
 
 
 def _is_kept(code: Code, client: ast.Call) -> bool:
