@@ -143,7 +143,19 @@ class Endpoints:
         return False
 
     def is_guarded(self, node: ast.AST) -> bool:
-        """Whether the node runs only where something is not there yet: `if model is None`, `if key not in cache`."""
+        """Whether the node runs only where something is not there yet: `if model is None`, `if key not in cache`.
+
+        Here, or around every call of the function it is in, as long as that is no endpoint itself.
+        """
+        if self._is_guarded_here(node):
+            return True
+        function = self._tree.function(node)
+        if function is None or any(each.function is function for each in self.all):
+            return False
+        sites = [each for each in self._values.calls.sites(function) if self.around(each) is not None]
+        return bool(sites) and all(self._is_guarded_here(each) for each in sites)
+
+    def _is_guarded_here(self, node: ast.AST) -> bool:
         for above in self._tree.ancestors(node):
             if isinstance(above, FUNCTIONS):
                 return self._leaves_early(above, node)
@@ -296,7 +308,7 @@ class Endpoints:
             if last in _CALLBACKS and isinstance(func, ast.Attribute):
                 return keywords.get("fn") or (call.args[0] if call.args else None)
         if self._packages & _WEB:
-            if last in ("add_api_route", "add_route") and len(call.args) > 1:
+            if last in ("add_api_route", "add_route", "Route", "APIRoute", "WebSocketRoute") and len(call.args) > 1:
                 return call.args[1]
             if last == "add_url_rule":
                 return keywords.get("view_func") or (call.args[2] if len(call.args) > 2 else None)

@@ -11,7 +11,7 @@ from detectors._engine.llm_calls import LlmCalls
 from detectors._engine.names import Names
 from detectors._engine.subjects import last_name
 from detectors._engine.tree import Tree
-from detectors._engine.values import Values
+from detectors._engine.values import Value, Values
 
 _LOADS = re.compile(
     r"("
@@ -119,12 +119,28 @@ class Inference:
 
     def _is_model(self, node: ast.expr) -> bool:
         """Whether the expression is a model by where it comes from."""
-        for value in self._values.of(node):
+        for value in (*self._values.of(node), *self._kept_on_state(node)):
             if value.kind is Kind.MODEL:
                 return True
             if value.origin is not None and _LOADS.match(value.origin):
                 return not _OF_DATA.match(value.origin) or bool(_SUGGESTED.search(last_name(node)))
         return False
+
+    def _kept_on_state(self, node: ast.expr) -> Iterator[Value]:
+        """What `app.state.model = …` gave to `request.app.state.model`."""
+        if (
+            isinstance(node, ast.Attribute)
+            and last_name(node.value) == "state"
+            and isinstance(node.value, ast.Attribute)
+        ):
+            for assign in self._tree.all(ast.Assign):
+                target = assign.targets[0]
+                if (
+                    isinstance(target, ast.Attribute)
+                    and target.attr == node.attr
+                    and last_name(target.value) == "state"
+                ):
+                    yield from self._values.of(assign.value)
 
     def _may_be_model(self, node: ast.expr) -> bool:
         known = [each.origin for each in self._values.of(node) if each.origin is not None]

@@ -71,6 +71,7 @@ _FUNCTIONS = re.compile(
     r"|openai\.chat\.completions\.create|openai\.completions\.create|openai\.responses\.create"
     r"|ollama\.(chat|generate))$"
 )
+_WRAPPERS = re.compile(r"instructor\.(from_(openai|anthropic|groq|mistral)|a?patch)$|langsmith\.wrappers\.wrap_\w+$")
 _PACKAGES = frozenset(
     (
         *("openai", "anthropic", "google", "vertexai", "mistralai", "cohere", "groq", "together", "ollama"),
@@ -221,13 +222,18 @@ class LlmCalls:
                 return None
         for base, method in _chain(call.func):
             for value in self._values.of(base):
-                library = self._client(value)
+                library, client = self._client(value)
                 if library and re.fullmatch(_METHODS[library], method):
-                    return LlmCall(call, library, value.call, method)
+                    return LlmCall(call, library, client, method)
         return None
 
-    def _client(self, value: Value) -> str:
-        return self.library_of(value.origin or "", value.call) if value.origin is not None and not value.index else ""
+    def _client(self, value: Value) -> tuple[str, ast.Call | None]:
+        """The library of a client, and what makes it: of one that is wrapped, what makes the one inside."""
+        if value.origin is None or value.index:
+            return "", None
+        if value.call is not None and value.call.args and _WRAPPERS.match(value.origin):
+            value = self._values.only(value.call.args[0])
+        return self.library_of(value.origin or "", value.call), value.call
 
     # -- outputs ----------------------------------------------------------------------------------------------
 

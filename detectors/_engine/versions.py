@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-LIBRARIES = frozenset({"torch", "transformers"})
+LIBRARIES = frozenset({"datasets", "torch", "transformers"})
 """What rules ask for; of nothing else is a version kept."""
 
 Release = tuple[int, ...]

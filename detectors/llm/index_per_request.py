@@ -47,7 +47,7 @@ from collections.abc import Iterator
 from detectors import FUNCTIONS, SERVERS, Bound, Code, Endpoint, Problem, Tier, last_name
 
 TIER = Tier.RISK
-WORDS = ("from_documents|from_texts", SERVERS)
+WORDS = ("from_documents|from_texts|SentenceTransformer", SERVERS)
 
 _BUILDS = re.compile(
     r"(langchain\w*\.(\w+\.)*[A-Z]\w*\.from_(documents|texts)|llama_index\.(\w+\.)*\w+Index\.from_documents)$"
@@ -65,7 +65,7 @@ def detect(code: Code) -> Iterator[Problem]:
     if code.is_test or not code.endpoints.all:
         return
     for call in code.tree.all(ast.Call):
-        if not isinstance(call.func, ast.Attribute) or not _BUILDS.match(code.origin(call) or ""):
+        if not isinstance(call.func, ast.Attribute) or not _builds(code, call):
             continue
         endpoint = code.endpoints.around(call)
         documents = call.args[0] if call.args else code.argument(call, "documents")
@@ -79,6 +79,16 @@ def detect(code: Code) -> Iterator[Problem]:
             f"`{endpoint.function.name}` answers, though no request changes them.",
             related=[(endpoint.function, "runs for each request")],
         )
+
+
+def _builds(code: Code, call: ast.Call) -> bool:
+    """Whether it embeds documents: an index is made of them, or a sentence model encodes a list of the module's."""
+    if _BUILDS.match(code.origin(call) or ""):
+        return True
+    if last_name(call.func) != "encode" or not call.args or not isinstance(call.args[0], ast.Name):
+        return False
+    is_model = code.values.only(call.func.value).origin == "sentence_transformers.SentenceTransformer"  # type: ignore[attr-defined]
+    return is_model and isinstance(code.values.only(call.args[0]).node, ast.List)
 
 
 def _is_fixed(code: Code, node: ast.expr, endpoint: Endpoint, depth: int = 0) -> bool:

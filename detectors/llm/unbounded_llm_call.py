@@ -54,6 +54,14 @@ _ASKS_FOR_LITTLE = (
     *("response_format", "text_format", "response_schema", "response_model", "tools", "functions", "logprobs"),
     *("stop", "text", "format", "prediction", "stream"),
 )
+_LIMITS_AROUND = (
+    "asyncio.timeout",
+    "async_timeout",
+    "with_options(",
+    "asyncio.wait_for",
+    "fail_after(",
+    "move_on_after(",
+)
 _ADDRESSES = ("base_url", "api_base", "host", "openai_api_base", "azure_endpoint")
 _THIS_MACHINE = re.compile(r"(https?://)?(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(:|/|$)")
 
@@ -161,11 +169,13 @@ def _is_limited(code: Code, node: ast.Call) -> bool:
     around = [ast.unparse(each.func) for each in code.tree.ancestors(node) if isinstance(each, ast.Call)]
     if any(each.endswith(("wait_for", "timeout", "with_options")) for each in around):
         return True
+    if any(word in code.text for word in _LIMITS_AROUND):
+        return True
     return any(
         isinstance(target, ast.Attribute) and "timeout" in target.attr
         for assign in code.tree.all(ast.Assign)
         for target in assign.targets
-    ) or any(word in code.text for word in ("asyncio.timeout", "async_timeout", "with_options(", "asyncio.wait_for"))
+    )
 
 
 def _is_asked_something(call: LlmCall) -> bool:
@@ -191,5 +201,7 @@ def _is_on_this_machine(code: Code, client: ast.Call, library: str) -> bool:
 
 def _is_kept(code: Code, client: ast.Call) -> bool:
     """A model object that is kept or returned: its calls are elsewhere, and set no time limit of their own."""
-    statement = code.tree.statement(client)
-    return isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Return)) and statement.value is client
+    statement, kept = code.tree.statement(client), client
+    while isinstance(above := code.tree.parents.get(kept), ast.BinOp) and isinstance(above.op, ast.BitOr):
+        kept = above  # type: ignore[assignment]
+    return isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Return)) and statement.value is kept

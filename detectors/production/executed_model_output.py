@@ -57,7 +57,7 @@ def detect(code: Code) -> Iterator[Problem]:
         return
     for call in code.tree.all(ast.Call):
         sink = _sink(code, call)
-        given = call.args[0] if call.args and sink else None
+        given = _text(call.args[0]) if call.args and sink else None
         if given is None or _is_confirmed(code, call) or not _is_command(given):
             continue
         answer = code.llm_calls.output_in(given)
@@ -75,9 +75,16 @@ def _sink(code: Code, call: ast.Call) -> str:
     if origin is not None:
         return code.name(call.func) if _RUNS_CODE.match(origin) else ""
     if isinstance(call.func, ast.Attribute) and call.func.attr in _QUERIES:
-        owner = last_name(call.func.value).lower()
+        made = code.values.only(call.func.value).origin or ""
+        owner = "connection" if made.endswith(".connect") else last_name(call.func.value).lower()
         return code.name(call.func) if re.search(r"cur|conn|db|session|engine|sql|con$", owner) else ""
     return ""
+
+
+def _text(given: ast.expr) -> ast.expr:
+    """The query itself, for SQLAlchemy's `text(query)`."""
+    is_wrapped = isinstance(given, ast.Call) and last_name(given.func) == "text" and len(given.args) == 1
+    return given.args[0] if is_wrapped and isinstance(given, ast.Call) else given
 
 
 def _is_command(given: ast.expr) -> bool:

@@ -48,7 +48,7 @@ def detect(code: Code) -> Iterator[Problem]:
             continue
         call = code.tree.parents[keyword]
         repository = _repository(code, call) if isinstance(call, ast.Call) else ""
-        if not repository or not isinstance(call, ast.Call):
+        if not repository or not isinstance(call, ast.Call) or _is_ignored(code, call):
             continue
         pins = [(name, code.argument(call, name)) for name in _PINS if code.may_have(call, name)]
         branch = next((each.value for _, each in pins if isinstance(each, ast.Constant)), None)
@@ -62,6 +62,11 @@ def detect(code: Code) -> Iterator[Problem]:
             mend=[code.source.set_keyword(call, "revision", '"<commit you have read>"')],
             tier=Tier.ADVICE if code.is_notebook else None,
         )
+
+
+def _is_ignored(code: Code, call: ast.Call) -> bool:
+    """Whether it loads a data set, of which the library runs no scripts since its version 4."""
+    return (code.origin(call) or "").startswith("datasets.") and not code.versions.allows_below("datasets", "4")
 
 
 def _is_true(node: ast.expr) -> bool:
