@@ -2,10 +2,9 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
 
 from detectors._engine.events import Act
-from detectors._engine.flow import Event, Flow, Frontier, Guard, guard_of
+from detectors._engine.flow import Event, Flow, Frontier, Guard
 from detectors._engine.follow import Follower
 from detectors._engine.frames import Frame, LoopExits
 from detectors._engine.opaque import is_opaque
@@ -76,6 +75,8 @@ class FlowBuilder:
         return self._binding(statement, frame, frontier)
 
     def _expressions(self, statement: ast.stmt, frame: Frame, frontier: Frontier) -> Frontier:
+        if statement not in self._trail.unit.busy:
+            return frontier
         for child in ast.iter_child_nodes(statement):
             if isinstance(child, ast.expr):
                 frontier = self._expression(child, frame, frontier)
@@ -90,11 +91,13 @@ class FlowBuilder:
             targets = [statement.target]
         elif isinstance(statement, ast.Delete):
             targets = statement.targets
-        binds = frozenset(_bound_names(targets))
+        if not targets:
+            return frontier
         if any(isinstance(each, ast.Attribute) and each.attr == "grad" for each in targets):
             is_cleared = not isinstance(statement, (ast.AugAssign, ast.AnnAssign)) and _is_nothing(statement)
             act = Act.ZERO_GRAD if is_cleared else Act.OPAQUE
             return self._trail.append(self._trail.event(act, statement, frame), frontier)
+        binds = self._trail.unit.bound(statement, targets)
         if not binds & self._trail.unit.tested:
             return frontier
         event = self._trail.event(Act.JOIN, statement, frame)
@@ -105,7 +108,7 @@ class FlowBuilder:
         frontier = self._expression(statement.test, frame, frontier)
         branch = self._trail.event(Act.BRANCH, statement, frame)
         self._trail.append(branch, frontier)
-        yes, no = guard_of(statement.test, True), guard_of(statement.test, False)
+        yes, no = self._trail.unit.guards(statement.test)
         if isinstance(yes.test, ast.Constant):
             taken = statement.body if bool(yes.test.value) is yes.holds else statement.orelse
             return self._block(taken, frame, [(branch, None)])
@@ -128,7 +131,7 @@ class FlowBuilder:
         frame.exits.append(LoopExits())
         head = self._trail.event(Act.LOOP, loop, frame)
         if not isinstance(loop, ast.While):
-            head.binds = frozenset(_bound_names([loop.target]))
+            head.binds = self._trail.unit.bound(loop, [loop.target])
         ends = self._trail.append(head, frontier)
         if isinstance(loop, ast.While):
             ends = self._expression(loop.test, frame, ends)
@@ -188,7 +191,7 @@ class FlowBuilder:
     # -- expressions --------------------------------------------------------------------------------------
 
     def _expression(self, node: ast.AST | None, frame: Frame, frontier: Frontier) -> Frontier:
-        if node is None or isinstance(node, (ast.Lambda, ast.Constant, ast.Name)):
+        if node is None or node not in self._trail.unit.busy:
             return frontier
         if isinstance(node, ast.Call):
             return self._call(node, frame, frontier)
@@ -244,16 +247,6 @@ class FlowBuilder:
                 probe = ast.copy_location(ast.Call(func=argument, args=[], keywords=[]), argument)
                 frontier = self._follower.follow(function, probe, frame, frontier)
         return frontier
-
-
-def _bound_names(targets: list[ast.expr]) -> Iterator[str]:
-    for target in targets:
-        if isinstance(target, (ast.Tuple, ast.List)):
-            yield from _bound_names(target.elts)
-        elif isinstance(target, (ast.Name, ast.Attribute)):
-            yield ast.unparse(target)
-        elif isinstance(target, (ast.Subscript, ast.Starred)):
-            yield from _bound_names([target.value])
 
 
 def _is_nothing(statement: ast.stmt) -> bool:

@@ -111,12 +111,17 @@ class Code:
     @cached_property
     def training_steps(self) -> list[TrainingStep]:
         """Every optimizer step that repeats in a loop with the backward calls that feed it."""
-        return list(training_steps(self.flows))
+        return list(training_steps(self.flows)) if self._may_step else []
 
     @cached_property
     def updates(self) -> list[Update]:
         """Every optimizer step with the backward calls that feed it, in a loop or in a function of its own."""
-        return list(updates_of(self.flows))
+        return list(updates_of(self.flows)) if self._may_step else []
+
+    @property
+    def _may_step(self) -> bool:
+        """Whether it can be worth while to build the flows for an optimizer's step."""
+        return bool(self.method_calls("step"))
 
     @cached_property
     def definitions(self) -> Definitions:

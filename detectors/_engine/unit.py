@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from detectors._engine.elsewhere import Elsewhere, Nowhere
 from detectors._engine.eventful import eventful_functions
 from detectors._engine.events import Actions
+from detectors._engine.flow import Guard, guard_of
 from detectors._engine.libraries import Kind
 from detectors._engine.names import Names
 from detectors._engine.neighbours import Neighbours
@@ -31,6 +32,8 @@ class Unit:
         self.tree = Tree(text)
         self.path = path
         self.imports = Imports(neighbours)
+        self._guards: dict[ast.expr, tuple[Guard, Guard]] = {}
+        self._bound: dict[ast.AST, frozenset[str]] = {}
 
     @cached_property
     def names(self) -> Names:
@@ -53,11 +56,52 @@ class Unit:
         return eventful_functions(self.tree, self.values, self.actions, lambda call: self.imports.eventful(call, self))
 
     @cached_property
+    def busy(self) -> set[ast.AST]:
+        """The statements and the parts of them in which a call, a `yield` or a choice stands; not for a lambda's own
+        sake."""
+        found: set[ast.AST] = set()
+        for node in self.tree.all(ast.Call, ast.Yield, ast.YieldFrom):
+            self._mark_busy(node, found)
+        for choice in self.tree.all(ast.IfExp):
+            self._mark_busy(choice, found)
+        return found
+
+    def _mark_busy(self, node: ast.AST, found: set[ast.AST]) -> None:
+        above: ast.AST | None = node
+        while above is not None and above not in found and not isinstance(above, ast.Lambda):
+            found.add(above)
+            above = self.tree.parents.get(above) if not isinstance(above, ast.stmt) else None
+
+    def guards(self, test: ast.expr) -> tuple[Guard, Guard]:
+        """What is known where a test held, and where it did not."""
+        known = self._guards.get(test)
+        if known is None:
+            known = self._guards[test] = guard_of(test, True), guard_of(test, False)
+        return known
+
+    def bound(self, node: ast.AST, targets: list[ast.expr]) -> frozenset[str]:
+        """The names and dotted attributes that a statement with these targets gives a value."""
+        known = self._bound.get(node)
+        if known is None:
+            known = self._bound[node] = frozenset(_bound_names(targets))
+        return known
+
+    @cached_property
     def tested(self) -> frozenset[str]:
         """The names and dotted attributes that any `if` or `while` of the file depends on."""
         tests = [each.test for each in self.tree.all(ast.If, ast.While)]
         parts = (part for test in tests for part in ast.walk(test))
         return frozenset(ast.unparse(each) for each in parts if isinstance(each, (ast.Name, ast.Attribute)))
+
+
+def _bound_names(targets: list[ast.expr]) -> Iterator[str]:
+    for target in targets:
+        if isinstance(target, (ast.Tuple, ast.List)):
+            yield from _bound_names(target.elts)
+        elif isinstance(target, (ast.Name, ast.Attribute)):
+            yield ast.unparse(target)
+        elif isinstance(target, (ast.Subscript, ast.Starred)):
+            yield from _bound_names([target.value])
 
 
 @lru_cache(maxsize=64)
@@ -96,6 +140,7 @@ class Imports:
     def __init__(self, neighbours: Neighbours | None) -> None:
         self._neighbours = neighbours
         self._known: dict[tuple[str, str], DefinedFunction | DefinedClass | None] = {}
+        self._callees: dict[ast.Call, DefinedFunction | None] = {}
 
     def seen_from(self, unit: Unit) -> Elsewhere:
         """The same questions by origin alone, for the file's own answers."""
@@ -166,6 +211,11 @@ class Imports:
         """The function or method of another file that a call in this one runs."""
         if self._neighbours is None:
             return None
+        if call not in self._callees:
+            self._callees[call] = self._callee(call, unit)
+        return self._callees[call]
+
+    def _callee(self, call: ast.Call, unit: Unit) -> DefinedFunction | None:
         found = self.defined(unit.names.origin(call.func), unit)
         if isinstance(found, DefinedClass):
             return self.method(unit.names.origin(call.func) or "", "__init__", unit)
