@@ -151,7 +151,7 @@ class Code:
     @cached_property
     def passes(self) -> Passes:
         """Which forward calls train and which evaluate, and in which mode."""
-        return Passes(self.tree, self.values, self.modes, self.flows)
+        return Passes(self.unit, self.modes, lambda: self.flows)
 
     @cached_property
     def generations(self) -> list[tuple[Function, ast.Call]]:

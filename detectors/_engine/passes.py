@@ -7,7 +7,7 @@ the model is in eval mode, or the function and its data are called evaluation, v
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,8 +15,8 @@ from detectors._engine.events import Act, Region
 from detectors._engine.flow import Event, Flow
 from detectors._engine.modes import Modes
 from detectors._engine.subjects import Subject, last_name
-from detectors._engine.tree import FUNCTIONS, Function, Loop, Tree
-from detectors._engine.values import Values
+from detectors._engine.tree import FUNCTIONS, Function, Loop
+from detectors._engine.unit import Unit
 
 EVALUATION = re.compile(
     r"(^|_)(eval|evaluate|evaluation|evaluator|valid|validate|validation|val|test|testing|infer|inference|predict|prediction"
@@ -83,9 +83,13 @@ def is_same_model(first: Subject | None, entry: Function, second: Subject | None
 class Passes:
     """Evaluation and training passes of one file."""
 
-    def __init__(self, tree: Tree, values: Values, modes: Modes, flows: list[Flow]) -> None:
-        self._tree, self._values, self._modes = tree, values, modes
-        self._flows = flows
+    def __init__(self, unit: Unit, modes: Modes, flows: Callable[[], list[Flow]]) -> None:
+        self._unit, self._tree, self._modes = unit, unit.tree, modes
+        self._get_flows = flows
+
+    @property
+    def _flows(self) -> list[Flow]:
+        return self._get_flows()
 
     # -- what trains --------------------------------------------------------------------------------------
 
@@ -114,7 +118,8 @@ class Passes:
     @cached_property
     def evaluations(self) -> list[EvaluationPass]:
         """Every forward call that evaluates a model, in each flow it is reached in."""
-        return [each for flow in self._flows for each in self._evaluations_of(flow)]
+        flows = self._flows if self._unit.runs_models else []
+        return [each for flow in flows for each in self._evaluations_of(flow)]
 
     def _evaluations_of(self, flow: Flow) -> Iterator[EvaluationPass]:
         backwards = [*flow.of(Act.BACKWARD), *flow.of(Act.STEP)]

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 
 from detectors._engine.elsewhere import Elsewhere, Nowhere
 from detectors._engine.eventful import eventful_functions
-from detectors._engine.events import Actions
+from detectors._engine.events import Act, Actions
 from detectors._engine.flow import Guard, guard_of
 from detectors._engine.libraries import Kind
 from detectors._engine.names import Names
@@ -54,6 +54,16 @@ class Unit:
     def eventful(self) -> set[ast.AST]:
         """The functions in which something happens, by themselves or through what they call."""
         return eventful_functions(self.tree, self.values, self.actions, lambda call: self.imports.eventful(call, self))
+
+    @cached_property
+    def runs_models(self) -> bool:
+        """Whether a model is run where a flow may come by: in a model's own methods most are run by nobody here."""
+        for call in self.tree.all(ast.Call):
+            if any(each.act is Act.FORWARD for each in self.actions.of(call)):
+                function = self.tree.function(call)
+                if function is None or function in self.eventful or function.decorator_list:
+                    return True
+        return False
 
     @cached_property
     def busy(self) -> set[ast.AST]:

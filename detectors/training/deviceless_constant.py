@@ -92,7 +92,7 @@ _DEPTH = 6
 
 def detect(code: Code) -> Iterator[Problem]:
     """Tensors made once in `__init__` on the CPU that `forward` computes with beside its input, never moved."""
-    if code.is_test or _ELSEWHERE.search(code.text) or (code.training_steps and not _DEVICES.search(code.text)):
+    if code.is_test or _ELSEWHERE.search(code.text) or (not _DEVICES.search(code.text) and code.training_steps):
         return
     for owner in code.modules.classes:
         for binding in code.values.classes.all_attribute_bindings(owner):

@@ -68,7 +68,7 @@ WORDS = ("backward|.training", ".eval()|.train(")
 
 def detect(code: Code) -> Iterator[Problem]:
     """Training passes that a path reaches from `eval()`, round the epoch, without `train()`."""
-    for flow in () if code.is_test else code.flows:
+    for flow in _flows(code):
         for forward in code.passes.trained(flow):
             switched = _left_in_eval_mode(code, flow, forward)
             if switched is None or code.framework(forward.node) or code.modes.depends(forward.target) is False:
@@ -77,6 +77,11 @@ def detect(code: Code) -> Iterator[Problem]:
     unrestored = list(_never_restored(code))
     yield from unrestored
     yield from _left_by_another(code, {each.line for each in unrestored})
+
+
+def _flows(code: Code) -> list[Flow]:
+    """The flows of a file that trains; without a backward there is none to ask."""
+    return code.flows if "backward" in code.text and not code.is_test else []
 
 
 def _never_restored(code: Code) -> Iterator[Problem]:
@@ -106,7 +111,7 @@ def _restoring(code: Code, saved: SavedMode, switched: ast.Call) -> list[Change]
 def _left_by_another(code: Code, told_lines: set[int]) -> Iterator[Problem]:
     """Functions side by side for others to call: one evaluates and switches to eval mode, none switches back."""
     told: set[object] = set()
-    for flow in () if code.is_test else code.flows:
+    for flow in _flows(code):
         for forward in code.passes.trained(flow):
             if flow.root is None or flow.root in told or code.framework(forward.node):
                 continue
