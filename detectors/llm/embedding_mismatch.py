@@ -55,6 +55,7 @@ def detect(code: Code) -> Iterator[Problem]:
         return
     yield from _stores(code)
     yield from _searches(code)
+    yield from _indexes(code)
 
 
 # -- stores of langchain ------------------------------------------------------------------------------------
@@ -151,6 +152,28 @@ def _searches(code: Code) -> Iterator[Problem]:
             )
 
 
+def _indexes(code: Code) -> Iterator[Problem]:
+    """`index.add(one.encode(…))` and `index.search(other.encode(…))` of one index of faiss."""
+    added: dict[object, list[ast.expr]] = {}
+    for call in code.method_calls("add") if "faiss" in code.packages else ():
+        owner = call.func.value  # type: ignore[attr-defined]
+        subject = code.values.subject(owner)
+        if subject is not None and call.args and (code.values.only(owner).origin or "").startswith("faiss."):
+            added.setdefault(subject, []).append(call.args[0])
+    for call in code.method_calls("search") if added else ():
+        vectors = added.get(code.values.subject(call.func.value), [])  # type: ignore[attr-defined]
+        if len(vectors) != 1 or not call.args:
+            continue
+        one, other = _embedded_by(code, vectors[0]), _embedded_by(code, call.args[0])
+        if one and other and one != other and not _TWO_TOWERS.search(one + other):
+            yield code.problem(
+                call,
+                f"`{code.name(call.func.value)}` holds vectors of `{one}` and is searched with "  # type: ignore[attr-defined]
+                f"`{other}`'s: the neighbours it finds are noise.",
+                related=[(vectors[0], f"embeds with `{one}`")],
+            )
+
+
 def _embedded_by(code: Code, node: ast.expr, depth: int = 0) -> str:
     """The model whose `encode` made the vectors."""
     match node:
@@ -164,4 +187,13 @@ def _embedded_by(code: Code, node: ast.expr, depth: int = 0) -> str:
             bindings = code.names.reaching(node)
             if len(bindings) == 1 and bindings[0].how is Bound.ASSIGNMENT and bindings[0].value is not None:
                 return _embedded_by(code, bindings[0].value, depth + 1)
+        case ast.Call(func=ast.Attribute(attr="create", value=ast.Attribute(attr="embeddings"))):
+            named = next((each.value for each in node.keywords if each.arg == "model"), None)
+            return _text(code, named)
+        case ast.Call(func=ast.Attribute(attr="array" | "asarray" | "stack"), args=[given, *_]):
+            return _embedded_by(code, given, depth + 1)
+        case ast.Attribute(attr="data" | "embedding", value=value) | ast.Subscript(value=value):
+            return _embedded_by(code, value, depth + 1)
+        case ast.ListComp(generators=[ast.comprehension(iter=given)]) if depth < 5:
+            return _embedded_by(code, given, depth + 1)
     return ""

@@ -36,10 +36,11 @@ def evaluate(cases):
 https://platform.openai.com/docs/guides/evals
 """
 
+import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Tier
+from detectors import Code, LlmCall, Problem, Tier
 
 TIER = Tier.RISK
 WORDS = ("temperature", "eval|judge|benchmark|grade")
@@ -60,12 +61,13 @@ def detect(code: Code) -> Iterator[Problem]:
         function = code.tree.function(call.node)
         if function is None or not _EVALUATES.search(function.name):
             continue
-        temperature = call.setting("temperature")
+        temperature = call.setting("temperature") or _sampling(code, call)
         value = code.values.only(temperature).constant if temperature is not None else None
         if (
             not isinstance(value, (int, float))
             or value < _TAKES_TEMPERATURE
             or call.may_set("seed", "n", "num_return_sequences")
+            or _sampling(code, call, "seed", "n", "best_of") is not None
         ):
             continue
         in_call = temperature is not None and code.tree.inside(temperature, call.node)
@@ -75,3 +77,11 @@ def detect(code: Code) -> Iterator[Problem]:
             "gives another score.",
             mend=[code.source.replace(temperature, "0")] if in_call and temperature is not None else [],
         )
+
+
+def _sampling(code: Code, call: LlmCall, *names: str) -> ast.expr | None:
+    """What the `SamplingParams` of a vLLM call sets for the first of these, by default the temperature."""
+    given = code.argument(call.node, "sampling_params", 1) if call.library == "vllm" else None
+    made = code.values.only(given).call if given is not None else None
+    keywords = made.keywords if made is not None else []
+    return next((each.value for each in keywords if each.arg in (names or ("temperature",))), None)

@@ -69,28 +69,30 @@ def detect(code: Code) -> Iterator[Problem]:
     if code.is_test:
         return
     for call in code.llm_calls.all:
-        loop = _loop_of_its_own(code, call.node)
+        loop = _loop_of_its_own(code, call.node) or _comprehension(code, call.node)
         if isinstance(code.tree.parents.get(call.node), ast.Await):
             if loop is not None:
                 yield code.problem(
                     call.node,
                     f"`{code.name(call.node.func)}` is awaited once for each `{code.name(loop.target)}` in turn, and "
                     "no answer depends on the one before: ask together with `asyncio.gather` and a limit.",
-                    related=[(loop, "one call after another")],
+                    related=[(loop.target, "one call after another")],
                 )
         elif loop is not None and call.library == "vllm" and _is_one_by_one(loop, call.node.args[:1]):
             yield _batched(code, call.node, loop, "the engine schedules a list of prompts together")
+        elif loop is not None and call.method == "invoke" and _is_one_by_one(loop, call.node.args):
+            yield _batched(code, call.node, loop, "`batch` asks for a list of answers at the same time")
     for node, given, better in _embeddings(code):
-        loop = _loop_of_its_own(code, node)
+        loop = _loop_of_its_own(code, node) or _comprehension(code, node)
         if loop is not None and _is_one_by_one(loop, given):
             yield _batched(code, node, loop, better)
 
 
-def _batched(code: Code, node: ast.Call, loop: ast.For, better: str) -> Problem:
+def _batched(code: Code, node: ast.Call, loop: ast.For | ast.comprehension, better: str) -> Problem:
     return code.problem(
         node,
         f"`{code.name(node.func)}` is called once for each `{code.name(loop.target)}`: {better}.",
-        related=[(loop, "one call after another")],
+        related=[(loop.target, "one call after another")],
         tier=Tier.ADVICE if code.is_notebook else None,
     )
 
@@ -115,7 +117,7 @@ def _embeddings(code: Code) -> Iterator[tuple[ast.Call, list[ast.expr], str]]:
             yield call, call.args[:1], "`embed_documents` takes a list of texts"
 
 
-def _is_one_by_one(loop: ast.For, given: list[ast.expr]) -> bool:
+def _is_one_by_one(loop: ast.For | ast.comprehension, given: list[ast.expr]) -> bool:
     """Whether what is given is the loop's one item, or a part of it."""
     if _IN_BATCHES.search(ast.unparse(loop.iter)) or len(given) != 1:
         return False
@@ -125,6 +127,21 @@ def _is_one_by_one(loop: ast.For, given: list[ast.expr]) -> bool:
     target = loop.target.elts[-1] if isinstance(loop.target, ast.Tuple) else loop.target
     is_item = isinstance(node, ast.Name) and isinstance(target, ast.Name) and node.id == target.id
     return is_item and isinstance(target, ast.Name) and bool(_ONE.match(target.id))
+
+
+def _comprehension(code: Code, node: ast.Call) -> ast.comprehension | None:
+    """The one `for` of a list or dict that is built around the call: its elements know nothing of one another."""
+    if code.tree.loops(node):
+        return None
+    for above in code.tree.ancestors(node):
+        if isinstance(above, (ast.ListComp, ast.SetComp, ast.DictComp)):
+            loop = above.generators[0]
+            is_rounds = _ROUNDS.search(ast.unparse(loop.target) + ast.unparse(loop.iter))
+            is_element = not any(code.tree.inside(node, each) for each in (loop.iter, *loop.ifs))
+            return loop if len(above.generators) == 1 and is_element and not is_rounds else None
+        if isinstance(above, (ast.stmt, ast.Lambda, ast.GeneratorExp)):
+            return None
+    return None
 
 
 def _loop_of_its_own(code: Code, node: ast.Call) -> ast.For | None:

@@ -42,7 +42,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import LLM_LIBRARIES, Code, LlmCall, Problem, Tier, client_limit, default_outcome, waits_long
+from detectors import LLM_LIBRARIES, Bound, Code, LlmCall, Problem, Tier, client_limit, default_outcome, waits_long
 
 TIER = Tier.RISK
 WORDS = (LLM_LIBRARIES,)
@@ -122,8 +122,34 @@ def _untimed(code: Code, nodes: list[ast.Call], library: str, used: list[LlmCall
             *((each, "made without one, too") for each in nodes[1:]),
             *((each.node, "a call of the model") for each in used[:1] if not is_bare),
         ],
-        tier=Tier.ADVICE if is_for_one or _is_on_this_machine(code, node, library) else None,
+        tier=Tier.ADVICE
+        if is_for_one or _is_on_this_machine(code, node, library) or _is_of_the_caller(code, node)
+        else None,
     )
+
+
+def _is_of_the_caller(code: Code, client: ast.Call) -> bool:
+    """Whether the caller names the server, or brings a client and this is only what stands in for it."""
+    server = code.argument(client, "base_url") or code.argument(client, "api_base")
+    if server is not None and _is_given(code, server):
+        return True
+    statement = code.tree.statement(client)
+    above = code.tree.parents.get(statement)
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    key = target.slice if isinstance(target, ast.Subscript) else None
+    absent = ast.unparse(above.test) if isinstance(above, ast.If) and statement in above.body else ""
+    return isinstance(key, ast.Constant) and absent.startswith("not ") and repr(key.value) in absent
+
+
+def _is_given(code: Code, node: ast.expr) -> bool:
+    """Whether the expression is a parameter, or an attribute that was set from one."""
+    if isinstance(node, ast.Name):
+        return any(each.how is Bound.PARAMETER for each in code.names.reaching(node))
+    owner = code.values.class_held_by(node.value) if isinstance(node, ast.Attribute) else None
+    if owner is None or not isinstance(node, ast.Attribute):
+        return False
+    bindings = code.values.classes.attribute_bindings(owner, node.attr)
+    return any(isinstance(each.value, ast.Name) and _is_given(code, each.value) for each in bindings)
 
 
 def _endless(code: Code, calls: list[LlmCall]) -> Iterator[Problem]:

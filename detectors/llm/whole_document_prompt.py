@@ -40,7 +40,7 @@ from detectors import LLM_LIBRARIES, Bound, Code, Problem, Tier
 
 TIER = Tier.RISK
 WORDS = (
-    "read_text|.read()|page_content|load_data",
+    "read_text|.read()|page_content|load_data|PdfReader",
     LLM_LIBRARIES,
 )
 
@@ -94,6 +94,8 @@ def _joins_all(code: Code, call: ast.Call) -> bool:
             args=[ast.GeneratorExp(generators=[every]) | ast.ListComp(generators=[every])],
         ) if not every.ifs:
             loaded = code.definitions.of(every.iter)
+            if isinstance(loaded, ast.Attribute) and loaded.attr == "pages":
+                return (code.values.only(loaded.value).origin or "").endswith(".PdfReader")
             match loaded:
                 case ast.Call(func=ast.Attribute(attr="load" | "lazy_load" | "load_data", value=loader)):
                     return bool(_LOADERS.match(code.values.only(loader).origin or ""))

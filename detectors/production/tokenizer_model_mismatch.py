@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from detectors import Code, Problem, Tier
 
 TIER = Tier.RISK
-WORDS = ("from_pretrained", "okenizer", "transformers")
+WORDS = ("from_pretrained|pipeline(", "okenizer", "transformers")
 
 _FAMILIES = (
     "xlm-roberta", "deberta", "roberta", "distilbert", "albert", "electra", "bert", "gpt-neox", "gpt2", "gpt-j", "opt",
@@ -57,6 +57,8 @@ def detect(code: Code) -> Iterator[Problem]:
             pair[0].append(call)
         elif re.search(r"Model|For[A-Z]", origin):
             pair[1].append(call)
+    for call in code.calls("transformers.pipeline", "transformers.pipelines.pipeline"):
+        yield from _in_pipeline(code, call)
     for tokenizers, models in scopes.values():
         if len(tokenizers) != 1 or len(models) != 1:
             continue
@@ -68,6 +70,20 @@ def detect(code: Code) -> Iterator[Problem]:
                 "vocabulary.",
                 mend=[code.source.replace(tokenizers[0].args[0], code.source.of(models[0].args[0]))],
                 related=[(models[0], "the model")],
+            )
+
+
+def _in_pipeline(code: Code, call: ast.Call) -> Iterator[Problem]:
+    """`pipeline(model="…", tokenizer="…")` with two names."""
+    model, tokenizer = code.argument(call, "model", 1), code.argument(call, "tokenizer", 3)
+    names = [code.values.only(each).constant for each in (tokenizer, model) if each is not None]
+    if len(names) == 2 and tokenizer is not None and model is not None:
+        one, other = (each if isinstance(each, str) and not each.startswith((".", "/")) else "" for each in names)
+        if one and other and _differ(one, other):
+            yield code.problem(
+                tokenizer,
+                f"The tokenizer is `{one}`'s and the model `{other}`: the model reads token ids of another vocabulary.",
+                mend=[code.source.replace(tokenizer, code.source.of(model))],
             )
 
 

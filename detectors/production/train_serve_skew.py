@@ -48,16 +48,17 @@ from collections.abc import Iterator
 from detectors import Code, Problem, Tier, last_name
 
 TIER = Tier.RISK
-WORDS = ("Normalize(",)
+WORDS = ("Normalize(|.fit_transform(",)
 
 _TRAIN = re.compile(r"(^|_)(train|training|fit)(_|$)", re.I)
 _SERVE = re.compile(r"(^|_)(val|valid|validation|test|eval|serve|serving|infer|inference|predict|prod)(_|$)", re.I)
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """`Normalize` of a serving or evaluation transform with other constants than the training transform beside it."""
+    """Transforms that serve with other constants than those beside them that train; transformers fitted in requests."""
     if code.is_test:
         return
+    yield from _fitted_while_serving(code)
     scopes: dict[ast.AST, list[tuple[ast.Call, tuple[object, ...], str]]] = {}
     for call in code.method_calls("Normalize"):
         constants, name = _constants(code, call), _kept_as(code, call)
@@ -77,6 +78,32 @@ def detect(code: Code) -> Iterator[Problem]:
                     mend=[code.source.replace(call, code.source.of(train[0][0]))],
                     related=[(train[0][0], "the training side")],
                 )
+
+
+def _fitted_while_serving(code: Code) -> Iterator[Problem]:
+    """A transformer that is fitted on what a request brings, before a model predicts from it."""
+    calls = code.method_calls("fit_transform") if code.endpoints.all else []
+    fits = {each.call: each for each in code.preprocessing.fits} if calls else {}
+    for call in calls:
+        endpoint = code.endpoints.around(call)
+        if call not in fits or endpoint is None or not code.endpoints.from_request(fits[call].data):
+            continue
+        function = code.tree.function(call)
+        later = (each for each in code.method_calls("predict", "predict_proba") if code.tree.function(each) is function)
+        predicted = next((each for each in later if each.lineno >= call.lineno), None)
+        if predicted is None or any(code.tree.function(each) is function for each in code.method_calls("fit")):
+            continue
+        yield code.problem(
+            call,
+            f"`{endpoint.function.name}` fits `{code.name(fits[call].transformer)}` on what the request brings: each "
+            f"request is scaled or coded in its own way, which is not that of the data that "
+            f"`{code.name(predicted.func).rpartition('.')[0]}` learned from. Load the one fitted in training, and "
+            "`transform`.",
+            mend=[
+                code.source.replace(call.func, code.source.of(call.func).removesuffix("fit_transform") + "transform")
+            ],
+            related=[(predicted, "predicts from it")],
+        )
 
 
 def _constants(code: Code, call: ast.Call) -> tuple[object, ...]:

@@ -145,6 +145,8 @@ def _is_downloaded(code: Code, node: ast.expr, call: ast.Call, depth: int = 0) -
     for each in ast.walk(node):
         if isinstance(each, ast.Call) and _DOWNLOADS.match(code.origin(each) or ""):
             return True
+        if isinstance(each, ast.Constant) and isinstance(each.value, str) and _is_fetched_to(code, each, call):
+            return True
         if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load):
             for binding in code.names.reaching(each):
                 is_value = binding.how in (Bound.ASSIGNMENT, Bound.CONTEXT) and binding.value is not None
@@ -155,7 +157,7 @@ def _is_downloaded(code: Code, node: ast.expr, call: ast.Call, depth: int = 0) -
     return False
 
 
-def _is_fetched_to(code: Code, path: ast.Name, call: ast.Call) -> bool:
+def _is_fetched_to(code: Code, path: ast.Name | ast.Constant, call: ast.Call) -> bool:
     """`urlretrieve(url, path)` above, in the same function."""
     function = code.tree.function(call)
     for download in code.tree.all(ast.Call):
@@ -163,7 +165,7 @@ def _is_fetched_to(code: Code, path: ast.Name, call: ast.Call) -> bool:
             continue
         if code.tree.function(download) is function and _DOWNLOADS.match(code.origin(download) or ""):
             targets = [*download.args[1:], *(each.value for each in download.keywords if each.arg != "url")]
-            if any(isinstance(each, ast.Name) and each.id == path.id for each in targets):
+            if any(ast.dump(each) == ast.dump(path) for each in targets):
                 return True
     return False
 
