@@ -18,7 +18,8 @@ BLOCK = re.compile(r"^## (?P<title>[^\n]+)\n[^#`]*```(?P<kind>python|diff)\n(?P<
 @dataclass(frozen=True)
 class Case:
     """A change, with ❌ on each line that must be found. First lines may name the file (`# path: tests/test_x.py`) and
-    what the repository pins (`# pins: torch==2.1, transformers>=4.40`). After a line `# file: models/net.py` stands
+    what the repository pins (`# pins: torch==2.1, transformers>=4.40`), or the tier of all that is found (`# tier:
+    advice`). After a line `# file: models/net.py` stands
     another file of the repository."""
 
     detector: Detector
@@ -38,6 +39,10 @@ class Case:
     def versions(self) -> Versions:
         pins = self._said("pins").replace(", ", "\n")
         return pins_of({"requirements.txt": pins}).at("train.py")
+
+    @property
+    def tier(self) -> str:
+        return self._said("tier")
 
     def _said(self, what: str) -> str:
         match = re.match(rf"(?:# \w+: .*\n)*?# {what}: (.+)\n", self.after)
@@ -84,6 +89,7 @@ def test_finds_exactly_the_marked_lines(case: Case) -> None:
 
     assert not head.skipped
     assert [each.line for each in introduced(head.findings, base.findings)] == case.expected_lines()
+    assert not case.tier or {each.tier.value for each in head.findings} == {case.tier}
 
 
 @pytest.mark.parametrize("case", list(cases()), ids=str)

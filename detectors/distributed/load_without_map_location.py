@@ -103,6 +103,12 @@ def _saved_here(code: Code, call: ast.Call) -> bool:
             return True
         if save.lineno < call.lineno and code.tree.function(save) is function and (is_same or function is not None):
             return True
+    if any(
+        code.tree.function(each) is function and each.lineno > call.lineno and ast.dump(each.args[0]) == ast.dump(path)
+        for each in code.calls("os.remove", "os.unlink")
+        if each.args
+    ):
+        return True  # a file of this run's own, gone when it has been read
     if code.ranks.wraps or code.ranks.groups:
         return False
     earlier = (

@@ -114,6 +114,7 @@ def _untimed(code: Code, nodes: list[ast.Call], library: str, used: list[LlmCall
     end = ", too short for a slow local model and too long for a user" if library == "llama_index" else ""
     also = " Nor is there a limit on the tokens it may answer." if any(_is_endless(code, each) for each in used) else ""
     is_for_one = library == "llama_index" or code.is_notebook or "streamlit" in code.packages
+    is_for_one = is_for_one or _is_of_the_caller(code, node)
     return code.problem(
         node,
         f"`{name}` has no time limit of yours{'' if is_bare else ', and its calls set none'}: {outcome}{end}.{also}",

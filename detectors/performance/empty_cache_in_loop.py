@@ -31,7 +31,7 @@ https://docs.pytorch.org/docs/stable/notes/cuda.html#memory-management
 import ast
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Tier
+from detectors import Code, Loop, Problem, Tier, last_name
 
 TIER = Tier.RISK
 WORDS = ("empty_cache|gc.collect", "backward")
@@ -53,4 +53,24 @@ def detect(code: Code) -> Iterator[Problem]:
             call,
             f"`{code.name(call)}` runs in every training step: {cost}",
             related=[(training.loop, "the loop")],
+            tier=None if _draws_batches(code, training.loop) else Tier.ADVICE,
         )
+
+
+def _draws_batches(code: Code, loop: Loop) -> bool:
+    """Whether the loop goes through batches; a step over all the data at once may need every byte of the GPU."""
+    iterable = loop.iter if isinstance(loop, (ast.For, ast.AsyncFor)) else None
+    counts = isinstance(iterable, ast.Call) and last_name(iterable.func) in ("range", "trange", "arange")
+    if iterable is not None and not counts and not isinstance(iterable, ast.Name):
+        return True
+    if isinstance(iterable, ast.Name) and not all(_counts(each.value) for each in code.names.reaching(iterable)):
+        return True
+    drawn = ("next", "get_batch", "sample", "randint", "randperm", "choice")
+    return any(isinstance(each, ast.Call) and last_name(each.func) in drawn for each in code.tree.below(loop))
+
+
+def _counts(value: ast.expr | None) -> bool:
+    """`range(n)`, in a progress bar or not."""
+    while isinstance(value, ast.Call) and value.args and last_name(value.func) not in ("range", "trange"):
+        value = value.args[0]
+    return isinstance(value, ast.Call) and last_name(value.func) in ("range", "trange")

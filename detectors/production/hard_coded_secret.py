@@ -41,6 +41,8 @@ WORDS = (
     ),
 )
 
+_OPENS_LITTLE = re.compile(r"\bnot (critical|a secret|secret|sensitive)\b|\bsandbox", re.I)
+"""The author has thought of it: a key that opens nothing of worth."""
 _FIXTURES = re.compile(r"(^|[/\\])(unit|integration|fixtures?|testdata|test_?data|testcerts?)[/\\]")
 
 
@@ -61,8 +63,17 @@ def detect(code: Code) -> Iterator[Problem]:
             literal if literal is not None and whole else _at(line),
             f"A {kind}{shown} stands in the source, and stays in the history when the line is gone. "
             f"Revoke it, and read the new one from `{secret.variable}`.",
+            tier=Tier.ADVICE if _OPENS_LITTLE.search(_comments(code, line)) else None,
             mend=[code.source.replace(literal, f'os.environ["{secret.variable}"]')] if is_plain and literal else [],
         )
+
+
+def _comments(code: Code, line: int) -> str:
+    """The comment above the line, and the one at its end."""
+    above, own = (code.source.lines[each] if each >= 0 else "" for each in (line - 2, line - 1))
+    return " ".join(
+        each.rpartition("#")[2] for each in (above if above.lstrip().startswith("#") else "", own) if "#" in each
+    )
 
 
 def _at(line: int) -> ast.stmt:

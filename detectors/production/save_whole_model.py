@@ -80,7 +80,10 @@ def _is_model(code: Code, node: ast.expr) -> bool:
     owner = code.values.class_held_by(node)
     if owner is not None:
         bases = code.values.classes.bases(owner)
-        return any(map(_CLASS.search, bases)) or code.values.classes.method(owner, "state_dict") is not None
+        if any(map(_CLASS.search, bases)) or code.values.classes.method(owner, "state_dict") is not None:
+            return True
+        if not code.values.classes.outer_bases(owner):
+            return False
     if any(_is_data(each) for each in values):
         return False
     name = last_name(node)

@@ -47,6 +47,7 @@ def detect(code: Code) -> Iterator[Problem]:
     more = f" (and {len(uses) - 1} more in this file)" if len(uses) > 1 else ""
     modern = _modernised(code, uses)
     is_everywhere = not code.versions.allows_below("torch", "2.3")  # where torch.amp.GradScaler came
+    is_only_way = not is_everywhere and any((code.origin(each) or "").endswith("GradScaler") for each in uses)
     yield code.problem(
         first,
         f"`{origin}`{more} is deprecated since PyTorch 2.4 ({code.versions.assumed('torch')}): use "
@@ -55,6 +56,7 @@ def detect(code: Code) -> Iterator[Problem]:
         fix=modern if is_everywhere else [],
         mend=modern,
         related=[(each, "also deprecated") for each in uses[1:4]],
+        tier=Tier.ADVICE if is_only_way else None,
     )
 
 
