@@ -38,10 +38,11 @@ WORDS = ("load",)
 _KEY = re.compile(
     r"(^|_)(model|net|network|weights?|params|state_?dict|encoder|decoder|generator|discriminator)(_|$)|[a-z]net$", re.I
 )
-_CHECKPOINT = re.compile(r"(^|_)(checkpoint|ckpt|state_?dict|weights)(_|$)", re.I)
+_CHECKPOINT = re.compile(r"(^|_)(checkpoint|ckpt|(state|model)_?dict|weights)(_|$)", re.I)
 _LOADS = re.compile(r"load.*(state|checkpoint|ckpt|model|weights)", re.I)
 _TRAINS = re.compile(r"^(train|fit|run)(_|$)|_train$|^backward$|train_one|train_epoch|fit_one|one_epoch")
 _DEVICE = re.compile(r"cuda|device|gpu", re.I)
+_ON_CPU = re.compile(r"""^\w*device(\.type)? == 'cpu'$""")
 _BUFFER = re.compile(r"BytesIO|buff?er|stream|(^|\W)io\.", re.I)
 
 
@@ -89,8 +90,9 @@ def _reason(code: Code) -> str:
 
 
 def _is_chosen(code: Code, call: ast.Call) -> bool:
-    """Whether a condition about devices stands over the load: the author chose this branch."""
-    return any(_DEVICE.search(ast.unparse(test)) for test, _ in code.ranks.guards(call))
+    """Whether a condition about devices stands over the load: the author chose this branch, and it is not the CPU's."""
+    about = [(ast.unparse(test), holds) for test, holds in code.ranks.guards(call) if _DEVICE.search(ast.unparse(test))]
+    return bool(about) and not any(holds and _ON_CPU.search(test) for test, holds in about)
 
 
 def _saved_here(code: Code, call: ast.Call) -> bool:

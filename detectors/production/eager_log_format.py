@@ -34,7 +34,7 @@ https://docs.python.org/3/library/logging.html#logging.Logger.debug
 import ast
 from collections.abc import Iterator
 
-from detectors import FUNCTIONS, Code, Problem, Tier, is_built, lazy_form
+from detectors import FUNCTIONS, Code, Problem, Tier, is_built, last_name, lazy_form, placeholders
 
 TIER = Tier.ADVICE
 WORDS = ("log", "debug(|info(|warning(|warn(|error(|exception(|critical(|fatal(|.log(")
@@ -53,11 +53,14 @@ def detect(code: Code) -> Iterator[Problem]:
     """Logger calls whose message is put together in place."""
     if code.is_test:
         return
+    formatting = _formatting(code)
     for call in code.method_calls(*_LEVELS):
         assert isinstance(call.func, ast.Attribute)
         position = 1 if call.func.attr == "log" else 0
         message = call.args[position] if len(call.args) > position else None
-        if message is None or not is_built(message) or not _is_logger(code, call.func.value) or _is_asked(code, call):
+        if message is None or not is_built(message) or _is_asked(code, call):
+            continue
+        if not _is_logger(code, call.func.value) and ast.unparse(call.func.value) not in formatting:
             continue
         lazy = lazy_form(message, code.source) if len(call.args) == position + 1 else None
         often = _repeats(code, call) if call.func.attr in _ROUTINE else ""
@@ -76,6 +79,19 @@ def _is_logger(code: Code, node: ast.expr) -> bool:
         return True
     values = code.values.of(node)
     return all(each.origin in _MADE_BY or _is_relative(each.origin) for each in values)
+
+
+def _formatting(code: Code) -> frozenset[str]:
+    """The loggers of unknown make that are given a template with its arguments somewhere in the file."""
+    found = set()
+    for call in code.method_calls(*_LEVELS[:-1]):
+        template = call.args[0] if len(call.args) > 1 else None
+        is_text = isinstance(template, ast.Constant) and isinstance(template.value, str)
+        if is_text and placeholders(template.value) == len(call.args) - 1:  # type: ignore[union-attr,arg-type]
+            logger = call.func.value  # type: ignore[attr-defined]
+            if last_name(logger) in ("log", "logger", "_logger", "_log"):
+                found.add(ast.unparse(logger))
+    return frozenset(found)
 
 
 def _is_relative(origin: str | None) -> bool:
