@@ -87,7 +87,7 @@ def _formatting(code: Code) -> frozenset[str]:
     for call in code.method_calls(*_LEVELS[:-1]):
         template = call.args[0] if len(call.args) > 1 else None
         is_text = isinstance(template, ast.Constant) and isinstance(template.value, str)
-        if is_text and placeholders(template.value) == len(call.args) - 1:  # type: ignore[union-attr,arg-type]
+        if is_text and placeholders(template.value) == len(call.args) - 1:  # type: ignore[union-attr]
             logger = call.func.value  # type: ignore[attr-defined]
             if last_name(logger) in ("log", "logger", "_logger", "_log"):
                 found.add(ast.unparse(logger))
