@@ -107,8 +107,7 @@ class Gradients:
             found.setdefault(subject, call)
         return []
 
-    @staticmethod
-    def _sources(binding: Binding) -> list[ast.expr]:
+    def _sources(self, binding: Binding) -> list[ast.expr]:
         """What a back-propagated binding was computed from by arithmetic alone."""
         if binding.value is None or binding.how not in (Bound.ASSIGNMENT, Bound.UPDATE):
             return []
@@ -117,7 +116,19 @@ class Gradients:
             return [value]
         if binding.how is Bound.UPDATE:
             return list(_parts(value)) or [value]
-        return list(_parts(value))
+        terms = value.elts if isinstance(value, ast.Tuple) else [value]
+        sides = [side for term in terms for side in _sides(term)]
+        return [*_parts(value), *(each for each in sides if self._is_output(each))]
+
+    def _is_output(self, term: ast.Name) -> bool:
+        """Whether a term of a sum is what running a model gave, whatever its name."""
+        bindings = self._names.reaching(term)
+        return bool(bindings) and all(
+            each.how in (Bound.ASSIGNMENT, Bound.PART)
+            and isinstance(each.value, ast.Call)
+            and any(action.act is Act.FORWARD for action in self._actions.of(each.value))
+            for each in bindings
+        )
 
     def backpropagated_by(self, node: ast.expr) -> ast.Call | None:
         """The `backward()` call that this very value goes through; None where there is none in sight."""
@@ -181,6 +192,14 @@ class Gradients:
             elif isinstance(above, ast.stmt):
                 return False
         return False
+
+
+def _sides(node: ast.expr) -> Iterator[ast.Name]:
+    """The names that are added up."""
+    if isinstance(node, ast.Name):
+        yield node
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+        yield from (*_sides(node.left), *_sides(node.right))
 
 
 def _parts(node: ast.expr) -> Iterator[ast.expr]:

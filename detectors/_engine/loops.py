@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from detectors._engine.events import Act, Region
 from detectors._engine.flow import Event, Flow
 from detectors._engine.hidden import may_use
+from detectors._engine.subjects import last_name
 from detectors._engine.tree import FUNCTIONS, Loop, Tree
+
+_ITERATED = ("enumerate", "zip", "values", "items")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +47,26 @@ class TrainingStep:
         match self.step.subject:
             case ("name", _, name):
                 made = [each for each in ast.walk(self.loop) if isinstance(each, ast.Name) and each.id == name]
-                return any(isinstance(each.ctx, ast.Store) for each in made)
+                taken = {id(part) for part in self._taken_from_outside}
+                return any(isinstance(each.ctx, ast.Store) and id(each) not in taken for each in made)
         return False
+
+    @property
+    def _taken_from_outside(self) -> list[ast.AST]:
+        """The targets of inner loops over something the iteration does not make: `for optimizer in optimizers`."""
+        inner = [each for each in ast.walk(self.loop) if isinstance(each, ast.For) and each is not self.loop]
+        stored = {
+            each.id for each in ast.walk(self.loop) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+        }
+        return [
+            part
+            for each in inner
+            if not any(isinstance(name, ast.Name) and name.id in stored for name in ast.walk(each.iter))
+            and not any(
+                isinstance(call, ast.Call) and last_name(call.func) not in _ITERATED for call in ast.walk(each.iter)
+            )
+            for part in ast.walk(each.target)
+        ]
 
     @property
     def is_conditional(self) -> bool:

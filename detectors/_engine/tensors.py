@@ -105,6 +105,9 @@ class Tensors:
                     if last_name(iterated.func) == "range" or (binding.index == (0,)):
                         return Graph.DETACHED
                     iterated = iterated.args[0] if iterated.args else None
+                held = _values_of(iterated, binding.index)
+                if held is not None:
+                    return self.graph(held)
                 return Graph.DETACHED if self._values.kind(iterated) is Kind.LOADER else Graph.UNKNOWN
             case Bound.PARAMETER if isinstance(binding.scope, FUNCTIONS):
                 given = list(self._values.calls.given_for(binding.scope, binding.name))
@@ -210,6 +213,8 @@ class Tensors:
                         rest += self._values.calls.given_for(binding.scope, binding.name)
                     elif binding.how in (Bound.ASSIGNMENT, Bound.PART):
                         rest += self._returned_parts(binding) or [binding.value]
+                    elif binding.how is Bound.ITEM:
+                        rest.append(_values_of(binding.value, binding.index))
             case ast.BinOp():
                 rest = [node.left, node.right]
             case ast.Dict():
@@ -251,6 +256,14 @@ class Tensors:
             case _:
                 return [node] if self.is_attached(node) else []
         return [leaf for side in sides for leaf in self.attached_leaves(side)]
+
+
+def _values_of(iterated: ast.expr | None, index: tuple[int, ...]) -> ast.expr | None:
+    """The dict whose values a loop goes over: `losses` of `for name, value in losses.items()`."""
+    if isinstance(iterated, ast.Call) and isinstance(iterated.func, ast.Attribute) and not iterated.args:
+        is_value = (iterated.func.attr == "items" and index == (1,)) or (iterated.func.attr == "values" and not index)
+        return iterated.func.value if is_value else None
+    return None
 
 
 def _joined(graphs: Iterable[Graph]) -> Graph:

@@ -74,12 +74,14 @@ _GENERATORS = (
 _NUMPY_DRAWS = re.compile(
     r"numpy\.random\.(rand|randn|randint|random|random_sample|uniform|normal|choice|permutation|shuffle|beta|binomial)$"
 )
+_DIFFERS = re.compile(r"initial_seed|worker_info|getpid|time\(|urandom|get_rank|SeedSequence|get_state")
 _SEEDED = re.compile(r"worker_init|worker_info|random\.seed\(")
 
 
 def detect(code: Code) -> Iterator[Problem]:
     """Draws in `__getitem__` from a generator made in `__init__`, of data sets that a loader with workers reads."""
     yield from _one_seed_for_all(code)
+    yield from _same_start(code)
     read = {origin: loader for loader in _loaders_with_workers(code) for origin in _data_sets(code, loader)}
     for owner in code.tree.all(ast.ClassDef):
         loader = read.get(f"<local>.{owner.name}")
@@ -135,6 +137,32 @@ def _one_seed_for_all(code: Code) -> Iterator[Problem]:
                 mend=[code.source.replace(call.args[0], code.source.of(own[0].args[0]))],
                 related=[(own[0], "the seed that differs")],
             )
+
+
+def _same_start(code: Code) -> Iterator[Problem]:
+    """A worker's start that seeds and asks nothing that differs between workers: neither its number nor torch."""
+    for loader in code.loaders.all:
+        start = code.argument(loader.call, "worker_init_fn", 9)
+        while isinstance(start, ast.Call) and code.origin(start) == "functools.partial" and start.args:
+            start = start.args[0]
+        function = start if isinstance(start, ast.Lambda) else code.values.calls.target(start) if start else None
+        if not isinstance(function, (ast.Lambda, ast.FunctionDef)) or not function.args.args:
+            continue
+        body = [each for part in _body(function) for each in ast.walk(part)]
+        names = {each.id for each in body if isinstance(each, ast.Name)}
+        seeds = [each for each in body if isinstance(each, ast.Call) and code.origin(each) in _SEEDS and each.args]
+        differs = function.args.args[0].arg in names or _DIFFERS.search(" ".join(map(ast.unparse, _body(function))))
+        if seeds and not differs and not any(isinstance(each, ast.Call) for seed in seeds for each in seed.args):
+            yield code.problem(
+                seeds[0],
+                f"Every worker of the loader at line {loader.call.lineno} starts with the same seed, "
+                f"`{code.name(seeds[0].args[0])}`: all of them draw the same numbers, and the same in every epoch.",
+                related=[(loader.call, "the loader with workers")],
+            )
+
+
+def _body(function: ast.Lambda | ast.FunctionDef) -> list[ast.AST]:
+    return [function.body] if isinstance(function, ast.Lambda) else list(function.body)
 
 
 def _is_parameter(function: Function, name: ast.Name) -> bool:

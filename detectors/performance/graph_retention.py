@@ -131,12 +131,27 @@ def _kept(code: Code) -> Iterator[tuple[ast.stmt | ast.Call, ast.expr, ast.expr]
             yield update, update.target, update.value
     for assign in code.tree.all(ast.Assign):
         target, value = assign.targets[0], assign.value
-        is_sum = isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add)
-        if is_sum and ast.unparse(value.left) == ast.unparse(target):  # type: ignore[attr-defined]
-            yield assign, target, value.right  # type: ignore[attr-defined]
+        if isinstance(value, ast.IfExp):  # `loss if total is None else total + loss`
+            value = value.orelse if _mentions(value.orelse, target) else value.body
+        terms = list(_terms(value))
+        rest = [each for each in terms if not _mentions(each, target)]
+        if len(terms) == len(rest) + 1 and not any(isinstance(each, ast.Call) for each in terms if each not in rest):
+            yield from ((assign, target, each) for each in rest)
         is_rewritten = isinstance(target, ast.Subscript) and ast.unparse(target) in ast.unparse(value)
         if isinstance(target, ast.Subscript) and not is_rewritten and _is_counted(code, target.slice, assign):
             yield assign, target.value, value
+
+
+def _terms(node: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+        yield from (*_terms(node.left), *_terms(node.right))
+    else:
+        yield node
+
+
+def _mentions(node: ast.expr, target: ast.expr) -> bool:
+    text = ast.unparse(target)
+    return any(isinstance(each, type(target)) and ast.unparse(each) == text for each in ast.walk(node))
 
 
 def _is_counted(code: Code, index: ast.expr, statement: ast.stmt) -> bool:

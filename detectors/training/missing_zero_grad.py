@@ -171,7 +171,7 @@ def _problem(code: Code, training: TrainingStep) -> Problem:
     step, backward, loop = training.step, training.backwards[-1], training.loop
     name = code.name(step.target)
     clear = f"{name}.zero_grad()"
-    if loop not in code.tree.loops(step.node) or training.is_conditional or loop.body[0].lineno == loop.lineno:
+    if code.tree.loops(step.node)[:1] != [loop] or training.is_conditional or loop.body[0].lineno == loop.lineno:
         return code.problem(
             step.node,
             f"`{name}` steps with the sum of every batch's gradients so far: nothing in this loop clears them.",
