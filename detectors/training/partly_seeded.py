@@ -102,5 +102,9 @@ def _may_seed_more(code: Code, call: ast.Call) -> bool:
 
 
 def _draws(code: Code, call: ast.Call, prefix: str) -> bool:
+    """Whether it draws for the run; the port of a process group need not be the same twice."""
     origin = code.origin(call) or ""
-    return origin.startswith(prefix) and origin.removeprefix(prefix) in _DRAWS
+    if not origin.startswith(prefix) or origin.removeprefix(prefix) not in _DRAWS:
+        return False
+    statement = code.tree.statement(call)
+    return isinstance(statement, (ast.For, ast.While, ast.If, ast.With)) or "port" not in ast.unparse(statement)
