@@ -41,10 +41,11 @@ https://docs.pytorch.org/docs/stable/notes/faq.html#my-model-reports-cuda-runtim
 import ast
 from collections.abc import Iterator
 
-from detectors import Code, Function, Loop, Problem, Tier
+from detectors import Bound, Code, Function, Loop, Problem, Tier, last_name
 
 TIER = Tier.BUG
 WORDS = ("backward|detach()|ignite", "append|+|[|dict(")
+_NUMERIC = frozenset(["mean", "sum", "clamp", "abs", "pow", "sqrt", "to", "float", "view", "reshape", "flatten"])
 _OF_TENSORS = frozenset(["item", "detach", "mean", "cpu", "numpy", "tolist", "to", "data", "float", "backward", "view"])
 
 
@@ -225,7 +226,7 @@ def _of_metrics(code: Code) -> Iterator[Problem]:
         if not any(each.startswith("ignite.") and "etric" in each for each in code.values.classes.bases(owner)):
             continue
         for method in owner.body:
-            if not isinstance(method, ast.FunctionDef) or method.name not in ("update", "_update"):
+            if not isinstance(method, ast.FunctionDef) or method.name != "update":
                 continue
             given = {each.arg for each in method.args.args[1:]}
             for update in (each for each in code.tree.below(method) if isinstance(each, ast.AugAssign)):
@@ -241,21 +242,15 @@ def _of_metrics(code: Code) -> Iterator[Problem]:
 
 
 def _computes_from(code: Code, value: ast.expr, given: set[str]) -> bool:
-    """Whether arithmetic of torch leads from the parameters to the value, and nothing on the way cuts the graph."""
-    if code.gradients.on(value) is False:
-        return False
-    sources = code.sources.of(value)
-    computes = any(
-        (isinstance(each, ast.Call) and (code.origin(each) or "").startswith(("torch.abs", "torch.pow", "torch.sum")))
-        or (isinstance(each, ast.BinOp) and isinstance(each.op, (ast.Sub, ast.Pow)))
-        for each in sources
+    """Whether arithmetic and functions of torch lead from the prediction, the output's first part, to the value."""
+    return code.gradients.on(value) is not False and any(
+        binding.how is Bound.PART
+        and binding.index == (0,)
+        and isinstance(binding.value, ast.Name)
+        and binding.value.id in given
+        for each in _summed(code, value)
+        for binding in code.names.reaching(each)
     )
-    reaches = any(
-        isinstance(each, ast.Name)
-        and any(isinstance(one.node, ast.arg) and one.name in given for one in code.names.reaching(each))
-        for each in sources
-    )
-    return computes and reaches
 
 
 # -- statistics beside a loss -----------------------------------------------------------------------------------
@@ -308,8 +303,34 @@ def _is_term_of_loss(code: Code, function: Function, name: ast.Name) -> bool:
     for statement in code.values.calls.returns(function):
         value = statement.value
         first = value.elts[0] if isinstance(value, ast.Tuple) and value.elts else None
-        if isinstance(first, ast.Name) and "loss" in first.id:
-            for each in code.sources.of(first):
-                if isinstance(each, ast.Name) and each.id == name.id and bindings & set(code.names.reaching(each)):
-                    return True
+        names = list(_summed(code, first)) if isinstance(first, ast.Name) and "loss" in first.id else []
+        if any(each.id == name.id and bindings & set(code.names.reaching(each)) for each in names):
+            return True
     return False
+
+
+def _summed(code: Code, loss: ast.expr) -> Iterator[ast.Name]:
+    """The names that the loss is computed from by arithmetic and functions of torch, but not what it is divided by."""
+    rest, seen = [loss], set[ast.AST]()
+    while rest:
+        node = rest.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        match node:
+            case ast.Name():
+                yield node
+                made = (each for each in code.names.reaching(node) if each.how in (Bound.ASSIGNMENT, Bound.UPDATE))
+                rest += [each.value for each in made if each.value is not None]
+            case ast.BinOp(op=ast.Div(), left=left):
+                rest.append(left)
+            case ast.BinOp(left=left, right=right):
+                rest += [left, right]
+            case ast.UnaryOp(operand=operand):
+                rest.append(operand)
+            case ast.Call(func=ast.Attribute(attr=attr, value=value)) if attr in _NUMERIC and code.origin(node) is None:
+                rest.append(value)
+            case ast.Call(func=func, args=[first, *_]) if last_name(func) in ("masked_mean", "masked_sum", "mean"):
+                rest.append(first)
+            case ast.Call(args=given) if (code.origin(node) or "").startswith("torch."):
+                rest += given
