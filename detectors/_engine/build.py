@@ -31,13 +31,16 @@ class FlowBuilder:
         start = Event(Act.JOIN, root or self._trail.unit.tree.module, function=root)
         self._trail.events.append(start)
         if root is not None:
-            self._follower.body(frame, [(start, None)])
+            ends = self._follower.body(frame, [(start, None)])
         else:
-            self._block(self._trail.unit.tree.module.body, frame, [(start, None)])
+            ends = self._block(self._trail.unit.tree.module.body, frame, [(start, None)])
+        end = Event(Act.JOIN, start.node, function=root)
+        self._trail.append(end, ends)
         tests = Counter(
             guard.key for event in self._trail.events if event.act is Act.BRANCH for _, guard in event.next[:1] if guard
         )
-        return Flow(root, self._trail.events, start, frozenset(key for key, count in tests.items() if count > 1))
+        paired = frozenset(key for key, count in tests.items() if count > 1)
+        return Flow(root, self._trail.events, start, end, paired)
 
     # -- statements ---------------------------------------------------------------------------------------
 

@@ -93,6 +93,8 @@ class Flow:
     root: Function | None
     events: list[Event]
     start: Event
+    end: Event
+    """Where the run returns, from whatever path."""
     paired: frozenset[str] = frozenset()
     """The texts of tests that occur more than once."""
 

@@ -58,8 +58,10 @@ class Modes:
         if origin.startswith("<local>."):
             owner = self._values.classes.named(origin.removeprefix("<local>."))
             return self._class_depends(owner) if owner is not None else None
-        if origin.endswith((".from_pretrained", "pipeline")):
+        if origin.endswith("pipeline"):
             return False
+        if origin.endswith(".from_pretrained"):
+            return None
         if value.call is not None and origin == "torch.nn.Sequential":
             return self._layers_depend(iter(self._tree.below(value.call)))
         if re.match(r"torchvision\.models\.|timm\.|segmentation_models_pytorch\.|efficientnet_pytorch\.", origin):
@@ -112,6 +114,10 @@ class Modes:
         return self._depends_elsewhere(origin) if is_class else False
 
     # -- the mode a model is made in ----------------------------------------------------------------------
+
+    def comes_in_eval_mode(self, model: ast.expr | None) -> bool:
+        """Whether a library hands the model over in eval mode."""
+        return any((each.origin or "").endswith((".from_pretrained", "pipeline")) for each in self._values.of(model))
 
     def loading(self, model: ast.expr | None) -> ast.Call | None:
         """The call that gives a model of this file its trained weights, where the model is in train mode after it.

@@ -35,6 +35,9 @@ DISCRETE = frozenset(
 )
 """Uses of an output through which no gradient flows on purpose."""
 
+_PARTS = frozenset("forward encoder decoder backbone feature_extractor net network transformer classifier head".split())
+"""What a model's `forward` and its parts are called."""
+
 
 @dataclass(frozen=True, eq=False)
 class EvaluationPass:
@@ -48,9 +51,9 @@ class EvaluationPass:
 
     @property
     def is_direct(self) -> bool:
-        """Whether the model itself is called, not a method of it that may see to modes and gradients."""
+        """Whether the model itself or a part of it is called, not a method that may see to modes and gradients."""
         func = self.forward.node.func if isinstance(self.forward.node, ast.Call) else None
-        return func is self.forward.target or (isinstance(func, ast.Attribute) and func.attr == "forward")
+        return func is self.forward.target or (isinstance(func, ast.Attribute) and func.attr in _PARTS)
 
 
 def covers(switch: Subject | None, model: Subject | None) -> bool:
@@ -123,17 +126,17 @@ class Passes:
 
     def _evaluations_of(self, flow: Flow) -> Iterator[EvaluationPass]:
         backwards = [*flow.of(Act.BACKWARD), *flow.of(Act.STEP)]
-        training_loops = {id(loop) for each in backwards for loop in each.loops[-1:]}
         training_functions = {each.function for each in backwards if not each.loops}
         for forward in flow.of(Act.FORWARD):
             loop = self._own_loop(forward)
-            around = forward.loops[-1] if forward.loops else None
-            if around is not None and id(around) in training_loops and around is loop:
-                continue
-            if any(loop is not None and loop in each.loops for each in backwards):
-                continue
-            if loop is None and (forward.function in training_functions or self._holds_backward(forward, backwards)):
-                continue
+            if loop is not None:
+                is_beside = any(loop in each.loops for each in backwards)
+            else:
+                is_beside = forward.function in training_functions or self._holds_backward(forward, backwards)
+            if is_beside or self._is_step_of_training(flow, forward):
+                if not self.is_interlude(flow, forward):
+                    continue
+                loop = None
             is_named = self._is_named_evaluation(forward, loop)
             if (
                 is_named
@@ -142,6 +145,17 @@ class Passes:
                 or self._is_finished(forward)
             ):
                 yield EvaluationPass(flow, forward, loop, is_named)
+
+    def _is_step_of_training(self, flow: Flow, forward: Event) -> bool:
+        """Whether the caller of the forward's function back-propagates what it gives: `infer` in a training step."""
+        backwards = [
+            each
+            for each in flow.of(Act.BACKWARD)
+            if each.loops == forward.loops and each.calls == forward.calls[: len(each.calls)] != forward.calls
+        ]
+        return bool(backwards) and flow.reaches(
+            forward, lambda event: event in backwards, avoiding=lambda event: self.switches(event, forward.subject)
+        )
 
     def _is_finished(self, forward: Event) -> bool:
         """Whether the model was loaded with its weights in a file that trains nothing."""
@@ -155,7 +169,7 @@ class Passes:
         return any(each.function is forward.function for each in backwards)
 
     def _own_loop(self, forward: Event) -> Loop | None:
-        """The outermost loop of the forward call's own function that holds it."""
+        """The innermost loop of the forward call's own function that holds it."""
         own = self._tree.loops(forward.node)
         return own[0] if own else None
 
@@ -192,6 +206,15 @@ class Passes:
             return re.search(r"train|eval|mode|infer|predict|test|valid", name, re.I) is not None
         return not _KEEPS_MODE.search(name)
 
+    def is_interlude(self, flow: Flow, forward: Event) -> bool:
+        """Whether the model runs in eval mode, and goes back to train mode before anything is back-propagated."""
+        if not self.is_in_eval_mode(flow, forward):
+            return False
+        backs = {each for each in flow.of(Act.TRAIN_MODE) if covers(each.subject, forward.subject)}
+        return bool(backs) and not flow.reaches(
+            forward, lambda event: event.act is Act.BACKWARD, avoiding=lambda event: event in backs
+        )
+
     def is_in_eval_mode(self, flow: Flow, forward: Event) -> bool:
         """Whether every path to the forward call comes through `model.eval()` last."""
         evals = [each for each in flow.of(Act.EVAL_MODE) if covers(each.subject, forward.subject)]
@@ -216,7 +239,7 @@ def _called(node: ast.AST) -> str:
 
 _KEEPS_MODE = re.compile(
     r"(^|_)(load|save|log|print|count|watch|summary|optimizer|optim|scheduler|loss|criterion|clip|update|register|append|add|"
-    r"init|wrap|ddp|checkpoint|param|parameters|len|metric|plot|write|str|size|device|dataset|dataloader|loader|backward|collate)",
+    r"init|wrap|ddp|checkpoint|param|parameters|len|metric|plot|write|str|size|device|dataset|dataloader|loader|backward|collate|assemble|inputs?)",
     re.I,
 )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from detectors._engine.tree import Function, Tree
 
 _SEES_TO_MODES = re.compile(r"export|trace|script|onnx|eval|mode|infer|^torch\.|^isinstance$|^hasattr$|^getattr$", re.I)
+_RUNS = ("forward", "generate", "sample", "encode", "decode")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,4 +82,4 @@ def _runs(call: ast.Call, text: str) -> bool:
     """Calls the model, or hands it to something that may; exporters switch modes themselves."""
     func = ast.unparse(call.func)
     is_given = any(ast.unparse(each) == text for each in call.args)
-    return func == text or (is_given and not _SEES_TO_MODES.search(func))
+    return func in (text, *(f"{text}.{each}" for each in _RUNS)) or (is_given and not _SEES_TO_MODES.search(func))

@@ -53,6 +53,7 @@ from detectors import (
     Code,
     EvaluationPass,
     Event,
+    Flow,
     Function,
     Problem,
     Region,
@@ -157,7 +158,8 @@ def _trained_before(code: Code, each: EvaluationPass) -> Event | None:
     flow, forward = each.flow, each.forward
     model = forward.subject
     evals = [event for event in flow.of(Act.EVAL_MODE) if covers(event.subject, model)]
-    starts = [event for event in code.passes.trained(flow) if event.subject == model]
+    is_handed_over = code.modes.comes_in_eval_mode(forward.target)
+    starts = [event for event in code.passes.trained(flow) if event.subject == model and not is_handed_over]
     starts += [
         event
         for event in flow.of(Act.TRAIN_MODE)
@@ -190,15 +192,26 @@ def _trained_beside(code: Code, each: EvaluationPass) -> Event | None:
     for flow in code.flows:
         if flow is each.flow or flow.root is None or code.tree.class_of(flow.root) is not owner:
             continue
-        if any(event.function is root or event.act is Act.EVAL_MODE for event in flow.events):
-            continue  # it evaluates too, and may end in eval mode
+        if any(event.function is root for event in flow.events):
+            continue
         for trained in code.passes.trained(flow):
-            if not is_same_model(trained.subject, flow.root, model, root):
-                continue
-            for event in flow.of(Act.TRAIN_MODE):
-                if covers(event.subject, trained.subject) and event.function is trained.function:
-                    return event
+            if is_same_model(trained.subject, flow.root, model, root):
+                for event in flow.of(Act.TRAIN_MODE):
+                    if _leaves_in_train_mode(code, flow, event, trained):
+                        return event
     return None
+
+
+def _leaves_in_train_mode(code: Code, flow: Flow, switched: Event, trained: Event) -> bool:
+    """Whether `train()` for a training pass is the last word of a run: one that evaluates too may end in eval mode."""
+    is_around = switched.calls == trained.calls[: len(switched.calls)]
+    if not is_around or not covers(switched.subject, trained.subject):
+        return False
+    return not flow.of(Act.EVAL_MODE) or flow.reaches(
+        switched,
+        lambda event: event is flow.end,
+        avoiding=lambda event: event is not switched and code.passes.switches(event, trained.subject),
+    )
 
 
 def _is_evaluated_elsewhere(code: Code, root: Function, each: EvaluationPass) -> bool:
@@ -256,12 +269,12 @@ def _saved_for_nothing(code: Code) -> Iterator[Problem]:
             continue
         model = ast.unparse(saved.model)
         yield code.problem(
-            saved.node,
+            saved.run,
             f"`{saved.name}` saves the mode of `{model}` and line {saved.restores[0].lineno} restores it, but nothing "
             f"between calls `{model}.eval()`: `{saved.function.name}` runs it in train mode.",
             mend=[code.source.insert_after(saved.node, f"{model}.eval()")],
-            show=[saved.run],
-            related=[(saved.restores[0], "restores what nothing changed")],
+            show=[saved.node],
+            related=[(saved.node, "saves the mode"), (saved.restores[0], "restores what nothing changed")],
         )
 
 

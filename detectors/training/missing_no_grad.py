@@ -53,6 +53,9 @@ from detectors import (
 TIER = Tier.RISK
 WORDS = ("torch|.eval()", "eval|val|test|predict|infer|generat|translat|benchmark")
 _TRAINS = re.compile(r"(^|_)(train|fit|finetune|fine_tune|optimize|learn)(_|$)", re.I)
+_GRADIENT_REGIONS = {Region.NO_GRAD, Region.SOME_GRAD, Region.GRAD}
+_WANTS_GRADIENTS = re.compile(r"grad(?!_norm$)|attack|adversar|perturb|salien|attribution|optim|backward|explain", re.I)
+"""Names that say the outputs may be differentiated."""
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -79,30 +82,59 @@ def _is_switched_by_call(code: Code) -> bool:
 
 def _has_gradients(code: Code, each: EvaluationPass) -> bool:
     forward = each.forward
-    if not each.is_direct or any(
-        region in (Region.NO_GRAD, Region.SOME_GRAD, Region.GRAD) for region, _ in forward.regions
-    ):
+    if not each.is_direct or _GRADIENT_REGIONS & {region for region, _ in forward.regions}:
         return False
-    if code.framework(forward.node) or _uses_gradients(each) or _is_frozen(code, each):
+    if _uses_gradients(each) or _is_frozen(code, each) or _may_be_switched_off(code, forward.node):
         return False
-    if _may_be_switched_off(code, forward.node) or _has_nothing_to_learn(code, forward.target):
+    if _has_nothing_to_learn(code, forward.target) or (_is_for_callers(code, each) and not _trains_on_its_way(each)):
         return False
-    where = each.loop or forward.function
-    if where is None or not _ends_here(where, forward.function):
+    if not (_ends_here(each) or _is_inference(code, each) or code.passes.is_interlude(each.flow, forward)):
         return False
-    owner = code.tree.enclosing(forward.node, ast.ClassDef)
-    if owner is not None and code.values.classes.kind(owner) is Kind.MODEL:
-        return False  # the model's own method: its callers, out of sight, decide
     if code.passes.is_in_eval_mode(each.flow, forward):
         return each.is_named or each.loop is not None or code.passes.is_switched_here(each)
-    return each.is_named and each.loop is not None and (owner is None or not _has_outside_base(code, owner))
+    return each.is_named and each.loop is not None and (_trains_on_its_way(each) or not _has_outside_base(code, each))
+
+
+def _is_for_callers(code: Code, each: EvaluationPass) -> bool:
+    """Whether callers out of sight decide about gradients: a framework's hook, or a model's own method."""
+    owner = code.tree.enclosing(each.forward.node, ast.ClassDef)
+    is_models_own = owner is not None and code.values.classes.kind(owner) is Kind.MODEL
+    return bool(code.framework(each.forward.node)) or is_models_own
+
+
+def _trains_on_its_way(each: EvaluationPass) -> bool:
+    """Whether the same run back-propagates as well: no caller of it can have switched gradients off."""
+    return any(not _GRADIENT_REGIONS & {region for region, _ in event.regions} for event in each.flow.of(Act.BACKWARD))
+
+
+def _is_inference(code: Code, each: EvaluationPass) -> bool:
+    """Whether a function called inference switches to eval mode first, and says nothing of a use for gradients."""
+    if not each.is_named or each.loop is None or not code.passes.is_in_eval_mode(each.flow, each.forward):
+        return False
+    return not any(_WANTS_GRADIENTS.search(name) for name in _names_around(each))
+
+
+def _names_around(each: EvaluationPass) -> Iterator[str]:
+    """Every name in the function that evaluates, its own too; in the loop alone where the function also trains."""
+    function = each.forward.function
+    if function is not None and not _trains(each, function):
+        yield function.name
+    for node in ast.walk(_around(each)):
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            yield last_name(node)
+
+
+def _around(each: EvaluationPass) -> ast.AST:
+    function = each.forward.function
+    where = each.loop if function is None or _trains(each, function) else function
+    return where or each.forward.node
 
 
 def _may_be_switched_off(code: Code, node: ast.AST) -> bool:
     """A context manager out of sight, called like one that switches gradients off."""
     return any(
         code.origin(item.context_expr.func if isinstance(item.context_expr, ast.Call) else item.context_expr) is None
-        and re.search(r"grad|infer|eval|context|ctx", ast.unparse(item.context_expr), re.I)
+        and re.search(r"grad|infer|eval|(?<!amp_)(?<!cast_)(context|ctx)", ast.unparse(item.context_expr), re.I)
         for above in code.tree.ancestors(node)
         if isinstance(above, (ast.With, ast.AsyncWith))
         for item in above.items
@@ -118,17 +150,39 @@ def _has_nothing_to_learn(code: Code, model: ast.expr | None) -> bool:
     )
 
 
-def _has_outside_base(code: Code, owner: ast.ClassDef) -> bool:
+def _has_outside_base(code: Code, each: EvaluationPass) -> bool:
     """A class whose methods a base out of sight may call, without gradients."""
-    return any(each not in ("builtins.object", "abc.ABC") for each in code.values.classes.bases(owner))
+    owner = code.tree.enclosing(each.forward.node, ast.ClassDef)
+    bases = code.values.classes.bases(owner) if owner is not None else []
+    return any(base not in ("builtins.object", "abc.ABC") for base in bases)
 
 
-def _ends_here(where: ast.AST, function: Function | None) -> bool:
+def _ends_here(each: EvaluationPass) -> bool:
     """Whether outputs become numbers, classes or tokens here, or a validation keeps its losses: nobody can want the
     gradients later."""
+    function = each.forward.function
+    where = each.loop or function
+    if where is None:
+        return False
     if any(isinstance(node, ast.Attribute) and node.attr in DISCRETE for node in ast.walk(where)):
         return True
-    return function is not None and re.search(r"(^|_)(eval|valid|val|test)", function.name, re.I) is not None
+    if function is None:
+        return False
+    if re.search(r"(^|_)(eval|valid|val|test)", function.name, re.I):
+        return True
+    returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
+    return bool(returned) and all(map(_is_cut_off, returned)) and not _trains(each, function)
+
+
+def _is_cut_off(value: ast.expr) -> bool:
+    """`outputs.detach()[:, start:]`, `(outputs.cpu().numpy(), classes.tolist())`: no gradient leaves through it."""
+    if isinstance(value, ast.Tuple):
+        return all(map(_is_cut_off, value.elts))
+    while isinstance(value, (ast.Subscript, ast.Call, ast.Attribute)):
+        if isinstance(value, ast.Attribute) and value.attr in ("detach", "numpy", "tolist", "item"):
+            return True
+        value = value.func if isinstance(value, ast.Call) else value.value
+    return False
 
 
 def _is_frozen(code: Code, each: EvaluationPass) -> bool:
@@ -139,14 +193,16 @@ def _is_frozen(code: Code, each: EvaluationPass) -> bool:
 
 def _uses_gradients(each: EvaluationPass) -> bool:
     """The evaluation works with gradients: attacks, saliency, fine-tuning at test time."""
-    function = each.forward.function
-    where = each.loop if function is None or _trains(each, function) else function
-    return where is None or any(
+    return any(
         (isinstance(node, ast.Attribute) and node.attr in GRADIENT_WORDS)
         or (isinstance(node, ast.Name) and node.id in GRADIENT_WORDS)
-        or (isinstance(node, ast.keyword) and node.arg in GRADIENT_WORDS)
-        for node in ast.walk(where)
+        or (isinstance(node, ast.keyword) and node.arg in GRADIENT_WORDS and not _is_false(node.value))
+        for node in ast.walk(_around(each))
     )
+
+
+def _is_false(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is False
 
 
 def _problem_of_method(code: Code, method: Function, run: ast.Call) -> Problem:

@@ -225,7 +225,8 @@ def _is_way_back_missing(flow: Flow, forward: Event, switched: Event, own: list[
 def _problem(code: Code, flow: Flow, forward: Event, switched: Event) -> Problem:
     model = code.name(forward.target)
     loop = common_loop(switched, forward)
-    own = code.tree.loops(forward.node)
+    run = _in_training(code, flow, forward)
+    own = code.tree.loops(run)
     assert loop is not None
     if _is_way_back_missing(flow, forward, switched, own):
         # evaluation interrupts the batches, or train() comes once before the loop: what is missing is the way back
@@ -238,15 +239,25 @@ def _problem(code: Code, flow: Flow, forward: Event, switched: Event) -> Problem
             mend=[code.source.insert_after(end, f"{name}.train()")],
             related=[(forward.node, "trains in eval mode")],
         )
-    head: ast.stmt = loop if loop in own else own[-1] if own else code.tree.statement(forward.node)
-    before = _inside(code, loop, forward.node) if head is loop else head
+    head: ast.stmt = loop if loop in own else own[-1] if own else code.tree.statement(run)
+    before = _inside(code, loop, run) if head is loop else head
+    is_named_here = run is forward.node
+    if switched.function is code.tree.function(run) and not is_named_here:
+        model, is_named_here = code.name(switched.target), True
     return code.problem(
         head,
         f"`{model}` trains in eval mode from the second round on: line {switched.line} calls `eval()` and nothing "
         "switches back.",
-        fix=[code.source.insert_before(before, f"{model}.train()")],
+        fix=[code.source.insert_before(before, f"{model}.train()")] if is_named_here else [],
         related=[(switched.node, "switches to eval mode"), (forward.node, "trains")],
     )
+
+
+def _in_training(code: Code, flow: Flow, forward: Event) -> ast.AST:
+    """The training pass as the function that back-propagates has it: a helper that it calls may serve evaluation too."""
+    training = {event.function for event in flow.of(Act.BACKWARD)}
+    places = [forward.node, *reversed(forward.calls)]
+    return next((each for each in places if code.tree.function(each) in training), forward.node)
 
 
 def _inside(code: Code, loop: ast.stmt, node: ast.AST) -> ast.stmt:
