@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from detectors._engine.tree import Function, Tree
 
 _SEES_TO_MODES = re.compile(r"export|trace|script|onnx|eval|mode|infer|^torch\.|^isinstance$|^hasattr$|^getattr$", re.I)
+_SWITCHING_METHOD = re.compile(r"freez|eval|mode|infer|predict|test|valid|prepare|switch", re.I)
 _RUNS = ("forward", "generate", "sample", "encode", "decode")
 
 
@@ -25,6 +26,8 @@ class SavedMode:
     """Whether the saved mode decides anything at all."""
     run: ast.Call | None
     """The first call that runs the model, or is given it."""
+    is_seen_to: bool
+    """Something else may switch it: a method of the model such as `freeze`, or `eval()` of what was made of it."""
 
 
 def saved_modes(tree: Tree) -> Iterator[SavedMode]:
@@ -53,6 +56,7 @@ def _saved(tree: Tree, node: ast.Assign, model: ast.expr, name: str, function: F
         tuple(restores),
         any(_is_read(tree, each) for each in tree.below(function) if isinstance(each, ast.Name) and each.id == name),
         next(runs, None),
+        any(_may_switch(each, text) for each in calls if each not in modes),
     )
 
 
@@ -60,6 +64,13 @@ def _switched(call: ast.Call) -> str:
     """The text of the model whose mode a call sets."""
     func = call.func
     return ast.unparse(func.value) if isinstance(func, ast.Attribute) and func.attr in ("train", "eval") else ""
+
+
+def _may_switch(call: ast.Call, text: str) -> bool:
+    func = call.func
+    if not isinstance(func, ast.Attribute):
+        return False
+    return func.attr == "eval" or (ast.unparse(func.value) == text and bool(_SWITCHING_METHOD.search(func.attr)))
 
 
 def _reads(tree: Tree, call: ast.Call, name: str, function: Function) -> bool:

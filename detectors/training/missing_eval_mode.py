@@ -265,7 +265,9 @@ def _switched_back(code: Code, each: EvaluationPass) -> Event | None:
 def _saved_for_nothing(code: Code) -> Iterator[Problem]:
     """A mode that is saved before a run and restored after it, with nothing between that changes it."""
     for saved in code.saved_modes:
-        if not saved.restores or saved.switches or saved.run is None or saved.run.lineno > saved.restores[-1].lineno:
+        if not saved.restores or saved.switches or saved.is_seen_to:
+            continue
+        if saved.run is None or saved.run.lineno > saved.restores[-1].lineno:
             continue
         model = ast.unparse(saved.model)
         yield code.problem(

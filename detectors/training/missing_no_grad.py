@@ -222,10 +222,10 @@ def _problem(code: Code, each: EvaluationPass) -> Problem:
     name = code.name(forward.target)
     function = forward.function
     where = f"`{function.name}`" if function is not None else "this evaluation"
+    keeps = "every batch keeps" if each.loop is not None or each.is_named else "it keeps"
     return code.problem(
         forward.node,
-        f"{where} runs `{name}` with gradients on: every batch keeps the activations of a backward pass that "
-        "never comes.",
+        f"{where} runs `{name}` with gradients on: {keeps} the activations of a backward pass that never comes.",
         fix=_fix(code, each),
         related=[(each.loop, "the evaluation loop")] if each.loop is not None else [],
     )

@@ -254,7 +254,7 @@ def _problem(code: Code, flow: Flow, forward: Event, switched: Event) -> Problem
 
 
 def _in_training(code: Code, flow: Flow, forward: Event) -> ast.AST:
-    """The training pass as the function that back-propagates has it: a helper that it calls may serve evaluation too."""
+    """The training pass as the function that back-propagates has it: a helper may serve the evaluation too."""
     training = {event.function for event in flow.of(Act.BACKWARD)}
     places = [forward.node, *reversed(forward.calls)]
     return next((each for each in places if code.tree.function(each) in training), forward.node)
