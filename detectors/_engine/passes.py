@@ -208,7 +208,7 @@ class Passes:
 
     def is_interlude(self, flow: Flow, forward: Event) -> bool:
         """Whether the model runs in eval mode, and goes back to train mode before anything is back-propagated."""
-        if not self.is_in_eval_mode(flow, forward):
+        if not flow.of(Act.BACKWARD) or not self.is_in_eval_mode(flow, forward):
             return False
         backs = {each for each in flow.of(Act.TRAIN_MODE) if covers(each.subject, forward.subject)}
         return bool(backs) and not flow.reaches(

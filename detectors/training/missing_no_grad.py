@@ -131,7 +131,9 @@ def _around(each: EvaluationPass) -> ast.AST:
 
 
 def _may_be_switched_off(code: Code, node: ast.AST) -> bool:
-    """A context manager out of sight, called like one that switches gradients off."""
+    """A context manager out of sight, called like one that switches gradients off, or the way out of a failed try."""
+    if code.tree.enclosing(node, ast.ExceptHandler) is not None:
+        return True
     return any(
         code.origin(item.context_expr.func if isinstance(item.context_expr, ast.Call) else item.context_expr) is None
         and re.search(r"grad|infer|eval|(?<!amp_)(?<!cast_)(context|ctx)", ast.unparse(item.context_expr), re.I)
