@@ -48,7 +48,7 @@ from detectors._engine.secrets import without_keys
 from detectors._engine.splits import By, Part, Split, part_named
 from detectors._engine.subjects import last_name
 from detectors._engine.tensors import Graph
-from detectors._engine.time_limits import client_limit, default_outcome, waits_long
+from detectors._engine.time_limits import client_limit, waits_long
 from detectors._engine.tree import FUNCTIONS, Function, Loop
 from detectors._engine.updates import Update
 from detectors._engine.values import Value
@@ -124,7 +124,6 @@ __all__ = [
     "client_limit",
     "common_loop",
     "covers",
-    "default_outcome",
     "gives_gradients",
     "imported_modules",
     "introduced",

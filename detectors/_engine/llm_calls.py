@@ -154,7 +154,7 @@ class LlmCall:
     @property
     def outcome(self) -> str:
         """What becomes of a stuck request where nothing is set, as a sentence without its stop."""
-        return default_outcome(self.library, self.method)
+        return default_outcome(self.library, self.method, sets_retries=self.may_set("max_retries"))
 
     @property
     def time_limit(self) -> tuple[str, str] | None:

@@ -7,7 +7,8 @@ huggingface_hub and of the langchain packages that hand their own `None` on to t
 import re
 
 _NEVER = "a stuck request never fails"
-_TEN_MINUTES = "a stuck request fails after 10 minutes, and is then tried twice more"
+_TRIED_AGAIN = ", and is then tried twice more"
+_TEN_MINUTES = f"a stuck request fails after 10 minutes{_TRIED_AGAIN}"
 _OUTCOMES = {
     "openai": _TEN_MINUTES,
     "anthropic": _TEN_MINUTES,
@@ -51,13 +52,14 @@ def waits_long(origin: str) -> bool:
     return bool(_LONG.match(origin))
 
 
-def default_outcome(library: str, name: str = "") -> str:
+def default_outcome(library: str, name: str, *, sets_retries: bool) -> str:
     """What becomes of a stuck request where nothing is said; `name` is that of the class or function."""
     if library == "llama_index" and name in _SHORT:
         return f"a stuck request fails after {_SHORT[name]}"
     if _BEFORE_ONE.search(name):
         return "a stuck request fails after 10 minutes"
-    return _OUTCOMES.get(library, "the library decides when a stuck request fails")
+    outcome = _OUTCOMES.get(library, "the library decides when a stuck request fails")
+    return outcome.removesuffix(_TRIED_AGAIN) if sets_retries else outcome
 
 
 def client_limit(library: str, name: str) -> tuple[str, str]:

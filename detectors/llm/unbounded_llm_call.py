@@ -42,7 +42,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import LLM_LIBRARIES, Bound, Code, LlmCall, Problem, Tier, client_limit, default_outcome, waits_long
+from detectors import LLM_LIBRARIES, Bound, Code, LlmCall, Problem, Tier, client_limit, waits_long
 
 TIER = Tier.RISK
 WORDS = (LLM_LIBRARIES,)
@@ -109,7 +109,7 @@ def _untimed(code: Code, nodes: list[ast.Call], library: str, used: list[LlmCall
     node, name = nodes[0], code.name(nodes[0].func)
     is_bare = bool(used) and used[0].node is node
     made = (code.origin(node) or name).rpartition(".")[2]
-    outcome = used[0].outcome if is_bare else default_outcome(library, made)
+    outcome = used[0].outcome if is_bare else LlmCall(node, library, None, made).outcome
     limit = used[0].time_limit if is_bare else client_limit(library, made)
     end = ", too short for a slow local model and too long for a user" if library == "llama_index" else ""
     also = " Nor is there a limit on the tokens it may answer." if any(_is_endless(code, each) for each in used) else ""
