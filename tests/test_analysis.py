@@ -1,6 +1,7 @@
 """Whatever the text is, the analysis of a file ends with findings or with a reason."""
 
 import ast
+import gc
 import logging
 import random
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from detectors import Detector, Problem, Tier, all_detectors, analyse, introduced
 from detectors._engine import analysis
+from detectors._engine.tree import Tree
 from tests.test_detectors import cases
 
 SOURCES = [case.after for case in cases()]
@@ -162,3 +164,20 @@ class Booster:
     findings = analyse(source, "booster.py", rules={"missing-no-grad"}).findings
 
     assert not any(each.fix for each in findings)
+
+
+def test_an_analysis_leaves_no_tree_for_the_garbage_collector() -> None:
+    """A tree is large, and what is said of it refers to itself in circles."""
+
+    def trees() -> int:
+        return sum(isinstance(each, Tree) for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = trees()
+        for each in list(cases())[::40]:
+            analyse(each.after, each.path)
+        assert trees() == before
+    finally:
+        gc.enable()

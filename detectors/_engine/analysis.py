@@ -44,5 +44,6 @@ def analyse(
         except Exception as error:  # a detector's crash must not lose the others' findings
             log.exception("detector crashed", extra={"detector": detector.name, "path": path})
             skipped.append(Skipped(path, f"{detector.name} failed: {type(error).__name__}"))
+    code.close()
     findings.sort(key=lambda each: (each.line, each.tier.rank, each.rule))
     return Analysis(tuple(findings), tuple(skipped))

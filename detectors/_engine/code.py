@@ -83,6 +83,13 @@ class Code:
         self.unit = Unit(text, path, Neighbours(repository) if repository is not None else None)
         self.tree = self.unit.tree
 
+    def close(self) -> None:
+        """Lets go of all answers: they refer to one another in circles, and would wait for the garbage collector."""
+        for event in (event for flow in vars(self).get("flows", ()) for event in flow.events):
+            event.next.clear()
+        for part in filter(None, (vars(self.unit).get("values"), self.unit, self)):
+            vars(part).clear()
+
     @cached_property
     def source(self) -> Source:
         """The lines, and the changes that can be made to them."""
