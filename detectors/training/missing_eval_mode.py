@@ -75,6 +75,9 @@ class _Reason:
     is_loading: bool = False
 
 
+_COMES_IN_EVAL_MODE = re.compile(r"transformers\.(\w+\.)*\w+\.from_pretrained$")
+
+
 def detect(code: Code) -> Iterator[Problem]:
     """Evaluation passes that a model reaches in train mode, one finding a function."""
     if not code.is_torch or code.is_test:
@@ -89,7 +92,7 @@ def detect(code: Code) -> Iterator[Problem]:
         reason = _reason(code, each)
         if reason is None or reason.node in told or _is_on_purpose(code, each):
             continue
-        if code.modes.depends(each.forward.target) is False:
+        if code.modes.depends(each.forward.target) is False and not _leaves_loaded_mode(code, each):
             continue
         told |= {where, reason.node} if reason.is_loading else {where}
         yield _problem(code, each, reason)
@@ -115,6 +118,12 @@ def _reason(code: Code, each: EvaluationPass) -> _Reason | None:
         if is_framed:
             return None
     return _loaded(code, each)
+
+
+def _leaves_loaded_mode(code: Code, each: EvaluationPass) -> bool:
+    """Whether a model that comes in eval mode is switched to train mode in sight."""
+    origins = [value.origin or "" for value in code.values.of(each.forward.target)]
+    return bool(origins) and all(map(_COMES_IN_EVAL_MODE.match, origins)) and _switches_itself(each)
 
 
 def _switches_itself(each: EvaluationPass) -> bool:
