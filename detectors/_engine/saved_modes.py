@@ -45,8 +45,8 @@ def _saved(tree: Tree, node: ast.Assign, model: ast.expr, name: str, function: F
     calls = [each for each in tree.below(function) if isinstance(each, ast.Call) and each.lineno > node.lineno]
     calls.sort(key=lambda each: (each.lineno, each.col_offset))
     modes = [each for each in calls if _switched(each) == text]
-    restores = [each for each in modes if _reads(tree, each, name, function)]
-    runs = (each for each in calls if _runs(each, text))
+    run = next((each for each in calls if _runs(each, text)), None)
+    restores = [each for each in modes if _reads(tree, each, name, function) and not _comes_first(each, run)]
     return SavedMode(
         node,
         model,
@@ -55,7 +55,7 @@ def _saved(tree: Tree, node: ast.Assign, model: ast.expr, name: str, function: F
         tuple(each for each in modes if each not in restores),
         tuple(restores),
         any(_is_read(tree, each) for each in tree.below(function) if isinstance(each, ast.Name) and each.id == name),
-        next(runs, None),
+        run,
         any(_may_switch(each, text) for each in calls if each not in modes),
     )
 
@@ -64,6 +64,11 @@ def _switched(call: ast.Call) -> str:
     """The text of the model whose mode a call sets."""
     func = call.func
     return ast.unparse(func.value) if isinstance(func, ast.Attribute) and func.attr in ("train", "eval") else ""
+
+
+def _comes_first(call: ast.Call, run: ast.Call | None) -> bool:
+    """`if training: model.eval()` before the run: that is a switch."""
+    return run is not None and call.lineno < run.lineno
 
 
 def _may_switch(call: ast.Call, text: str) -> bool:

@@ -37,6 +37,7 @@ from collections.abc import Iterator
 
 from detectors import (
     DISCRETE,
+    FUNCTIONS,
     GRADIENT_WORDS,
     Act,
     Change,
@@ -54,6 +55,7 @@ TIER = Tier.RISK
 WORDS = ("torch|.eval()", "eval|val|test|predict|infer|generat|translat|benchmark")
 _TRAINS = re.compile(r"(^|_)(train|fit|finetune|fine_tune|optimize|learn)(_|$)", re.I)
 _GRADIENT_REGIONS = {Region.NO_GRAD, Region.SOME_GRAD, Region.GRAD}
+_SWITCHES = re.compile(r"grad|infer|eval|(?<!amp_)(?<!cast_)(context|ctx)", re.I)
 _WANTS_GRADIENTS = re.compile(r"grad(?!_norm$)|attack|adversar|perturb|salien|attribution|optim|backward|explain", re.I)
 """Names that say the outputs may be differentiated."""
 
@@ -82,6 +84,8 @@ def _is_switched_by_call(code: Code) -> bool:
 
 def _has_gradients(code: Code, each: EvaluationPass) -> bool:
     forward = each.forward
+    if isinstance(code.tree.parents[forward.node], ast.Expr):
+        return False  # a run to warm up: what it gives is dropped at once, and its graph with it
     if not each.is_direct or _GRADIENT_REGIONS & {region for region, _ in forward.regions}:
         return False
     if _uses_gradients(each) or _is_frozen(code, each) or _may_be_switched_off(code, forward.node):
@@ -131,16 +135,23 @@ def _around(each: EvaluationPass) -> ast.AST:
 
 
 def _may_be_switched_off(code: Code, node: ast.AST) -> bool:
-    """A context manager out of sight, called like one that switches gradients off, or the way out of a failed try."""
-    if code.tree.enclosing(node, ast.ExceptHandler) is not None:
-        return True
-    return any(
-        code.origin(item.context_expr.func if isinstance(item.context_expr, ast.Call) else item.context_expr) is None
-        and re.search(r"grad|infer|eval|(?<!amp_)(?<!cast_)(context|ctx)", ast.unparse(item.context_expr), re.I)
-        for above in code.tree.ancestors(node)
-        if isinstance(above, (ast.With, ast.AsyncWith))
-        for item in above.items
-    )
+    """A decorator or context manager out of sight, called like one that switches gradients off, or the way out of a
+    try that failed without them."""
+    contexts: list[ast.expr] = []
+    for above in code.tree.ancestors(node):
+        if isinstance(above, ast.ExceptHandler):
+            return True
+        if isinstance(above, FUNCTIONS):
+            contexts += above.decorator_list
+        elif isinstance(above, (ast.With, ast.AsyncWith)):
+            contexts += [item.context_expr for item in above.items]
+    return any(_is_out_of_sight(code, each) and _SWITCHES.search(ast.unparse(each)) for each in contexts)
+
+
+def _is_out_of_sight(code: Code, context: ast.expr) -> bool:
+    """Neither torch's nor of this file."""
+    origin = code.origin(context.func if isinstance(context, ast.Call) else context) or ""
+    return not origin.startswith(("torch.", "<local>.", "contextlib.", "builtins."))
 
 
 def _has_nothing_to_learn(code: Code, model: ast.expr | None) -> bool:
