@@ -77,20 +77,18 @@ def detect(code: Code) -> Iterator[Problem]:
     for call in calls:
         if call.client is not None:
             by_client.setdefault(call.client, []).append(call)
-    untimed: dict[tuple[ast.AST | None, str], list[ast.Call]] = {}
     for client, library in code.llm_calls.clients:
         used = by_client.get(client, [])
         if told.isdisjoint(used) and _waits_too_long(code, client, library, used):
             told.update(used)
-            untimed.setdefault((code.tree.function(client), library), []).append(client)
-    for (_, library), clients in untimed.items():
-        used = [call for client in clients for call in by_client.get(client, [])]
-        yield _untimed(code, clients, library, used)
+            yield _untimed(code, client, library, used)
     bare = [each for each in calls if each.client is None]
     loose = [each for each in bare if not each.may_time_out and not _is_limited(code, each.node)]
-    if loose and told.isdisjoint(loose) and not _is_tried_out(code, loose[0].node):
+    unsaid = [each for each in loose if each not in told and not _is_tried_out(code, each.node)]
+    for call in unsaid:
+        yield _untimed(code, call.node, call.library, [call])
+    if unsaid:
         told.update(bare)
-        yield _untimed(code, [loose[0].node], loose[0].library, loose[:1])
     yield from _endless(code, [each for each in calls if each not in told])
 
 
@@ -105,8 +103,8 @@ def _waits_too_long(code: Code, client: ast.Call, library: str, used: list[LlmCa
     return is_called and not _is_tried_out(code, client)
 
 
-def _untimed(code: Code, nodes: list[ast.Call], library: str, used: list[LlmCall]) -> Problem:
-    node, name = nodes[0], code.name(nodes[0].func)
+def _untimed(code: Code, node: ast.Call, library: str, used: list[LlmCall]) -> Problem:
+    name = code.name(node.func)
     is_bare = bool(used) and used[0].node is node
     made = (code.origin(node) or name).rpartition(".")[2]
     outcome = used[0].outcome if is_bare else LlmCall(node, library, None, made).outcome
@@ -118,11 +116,8 @@ def _untimed(code: Code, nodes: list[ast.Call], library: str, used: list[LlmCall
     return code.problem(
         node,
         f"`{name}` has no time limit of yours{'' if is_bare else ', and its calls set none'}: {outcome}{end}.{also}",
-        mend=[code.source.set_keyword(each, *limit) for each in nodes] if limit else [],
-        related=[
-            *((each, "made without one, too") for each in nodes[1:]),
-            *((each.node, "a call of the model") for each in used[:1] if not is_bare),
-        ],
+        mend=[code.source.set_keyword(node, *limit)] if limit else [],
+        related=[(each.node, "a call of the model") for each in used[:1] if not is_bare],
         tier=Tier.ADVICE
         if is_for_one or _is_on_this_machine(code, node, library) or _is_of_the_caller(code, node)
         else None,
