@@ -26,7 +26,7 @@ from detectors._engine.generations import Generations
 from detectors._engine.gradients import Gradients
 from detectors._engine.inference import Inference
 from detectors._engine.keys import keys_in
-from detectors._engine.libraries import Kind
+from detectors._engine.libraries import OTHER_FRAMEWORKS, Kind
 from detectors._engine.llm_calls import LlmCalls
 from detectors._engine.loaders import Loaders
 from detectors._engine.loops import TrainingStep, step_around, training_steps
@@ -333,8 +333,7 @@ class Code:
     @cached_property
     def is_torch(self) -> bool:
         """Whether modes, gradients and steps in this file are PyTorch's: it is imported, or no other framework is."""
-        others = {"paddle", "mxnet", "tensorflow", "jax", "flax", "mlx", "oneflow", "mindspore", "chainer", "cupy"}
-        return "torch" in self.packages or not self.packages & others
+        return "torch" in self.packages or not self.packages & OTHER_FRAMEWORKS
 
     @cached_property
     def is_test(self) -> bool:

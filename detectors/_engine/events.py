@@ -78,6 +78,7 @@ _NOT_FORWARD = frozenset(
     clip_grad_norm_ state_dict_for_save configure_optimizers set_input_embeddings
     """.split()
 )
+_OF_MODELS = frozenset({"eval", "train", "parameters", "named_parameters", "state_dict", "load_state_dict"})
 _RUNS_MODEL = frozenset(
     ["forward", "generate", "predict", "encode", "decode", "sample", "infer", "inference", "compute_loss", "loss"]
 )
@@ -196,11 +197,21 @@ class Actions:
     def _is_method_of_model(self, call: ast.Call) -> bool:
         return isinstance(call.func, ast.Attribute) and self._values.kind(call.func) is not Kind.MODEL
 
+    def _makes_model(self, call: ast.Call) -> bool:
+        """`net = model(pretrained=True)`, whose result is used as a model: what is called only makes it."""
+        statement = self._tree.parents.get(call)
+        if not isinstance(statement, ast.Assign) or self._values.is_strong(call.func):
+            return False
+        made = self._values.subject(statement.targets[0])
+        return made is not None and bool(self._values.subjects.methods_called_on(made) & _OF_MODELS)
+
     def _runs_model(self, call: ast.Call) -> bool:
         func = call.func
         if isinstance(func, (ast.Name, ast.Attribute)) and self._names.origin(func) is not None:
             return False
         if _VERB.match(last_name(func).lstrip("_")) and not self._values.is_strong(func):
+            return False
+        if self._makes_model(call):
             return False
         if isinstance(func, ast.Name):
             if func.id == "self" or self._values.calls.callee(call) is not None:

@@ -12,7 +12,9 @@ from detectors._engine.tree import FUNCTIONS, Function, Tree
 from detectors._engine.values import Values
 
 GRADIENT_WORDS = frozenset(
-    "requires_grad requires_grad_ retain_grad grad autograd backward enable_grad jacobian hessian vjp jvp func".split()
+    """
+    requires_grad requires_grad_ retain_grad grad grad_fn autograd backward enable_grad jacobian hessian vjp jvp func
+    """.split()
 )
 """Names that say gradients are worked with."""
 

@@ -130,6 +130,17 @@ _HINTS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 )
 
 
+_OF_MODEL = re.compile(r"(tokeni[sz]er|processor|config|cfg|args|path)$", re.I)
+"""What belongs to a model and is none: `encoder_tokenizer`."""
+
+OTHER_FRAMEWORKS = frozenset(
+    """
+    paddle mxnet tensorflow jax flax optax haiku equinox mlx oneflow mindspore chainer cupy warp warp_nn MNN tinygrad
+    """.split()
+)
+"""Packages with gradients, modes and steps of their own, which are not PyTorch's."""
+
+
 @cache
 def kind_made_by(origin: str) -> Kind:
     """The kind of object a call of this origin makes; UNKNOWN where no table has it."""
@@ -144,5 +155,5 @@ def kind_suggested_by(name: str) -> Kind:
     """The kind a variable's name suggests: weak evidence, enough to silence, not to fire alone."""
     for kind, pattern in _HINTS:
         if pattern.search(name):
-            return kind
+            return Kind.UNKNOWN if kind is Kind.MODEL and _OF_MODEL.search(name) else kind
     return Kind.UNKNOWN

@@ -14,7 +14,7 @@ from detectors._engine.bindings import Binding, Bound
 from detectors._engine.calls import Calls
 from detectors._engine.classes import Classes
 from detectors._engine.elsewhere import Elsewhere
-from detectors._engine.libraries import WRAPPERS, Kind, kind_made_by, kind_suggested_by
+from detectors._engine.libraries import OTHER_FRAMEWORKS, WRAPPERS, Kind, kind_made_by, kind_suggested_by
 from detectors._engine.names import Names
 from detectors._engine.subjects import PREPARES, SAME_OBJECT, Subject, Subjects, last_name
 from detectors._engine.tree import FUNCTIONS, Function, Tree
@@ -309,6 +309,8 @@ class Values:
             return kinds.pop()
         built_in = {each.origin for each in values if (each.origin or "").startswith("builtins.")}
         if kinds or built_in - {"builtins.NoneType"}:  # None stands for what is set later
+            return Kind.UNKNOWN
+        if any((each.origin or "").partition(".")[0] in OTHER_FRAMEWORKS for each in values):
             return Kind.UNKNOWN
         return self._kind_by_use(node) or kind_suggested_by(last_name(node))
 

@@ -101,6 +101,8 @@ def _is_taken_apart(code: Code, *names: str) -> bool:
         return True
     for assign in code.tree.all(ast.Assign):
         targets = {last_name(each) for each in assign.targets}
+        if any(isinstance(each, ast.Attribute) and _is_named(each.value, names) for each in assign.targets):
+            return True  # `data._rows = [...]`
         if targets & set(names) and any(_is_named(each, names) for each in ast.walk(assign.value)):
             return True
     rows = (ast.Slice, ast.Compare, ast.BinOp, ast.UnaryOp, ast.Call)

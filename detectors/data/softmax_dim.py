@@ -235,7 +235,7 @@ def _model_of(code: Code, operand: ast.expr) -> str | None:
 
 def _predictions(code: Code) -> Iterator[Problem]:
     for call in code.tree.all(ast.Call):
-        operand = code.axes.operand(call) if _is_argmax(call) and code.axes.dimension(call) == 0 else None
+        operand = code.axes.operand(call) if _is_argmax(code, call) and code.axes.dimension(call) == 0 else None
         why = _why_wrong(code, call, operand) if operand is not None else None
         if operand is None or why is None:
             continue
@@ -295,8 +295,12 @@ def _is_item(operand: ast.expr) -> bool:
     return False
 
 
-def _is_argmax(call: ast.Call) -> bool:
+def _is_argmax(code: Code, call: ast.Call) -> bool:
+    """Whether the call picks indices: of `max`, more than its values is taken."""
     last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    match code.tree.parents.get(call):
+        case ast.Attribute(attr="values") | ast.Subscript(slice=ast.Constant(value=0)) if last == "max":
+            return False
     return last in ("argmax", "max")
 
 

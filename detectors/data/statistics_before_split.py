@@ -118,6 +118,8 @@ def _is_of(code: Code, statistic: ast.Call, data: ast.expr) -> bool:
     """Whether the statistic is of the same whole object, not of a train part or of one item."""
     whole = statistic.args[0] if code.origin(statistic) and statistic.args else statistic.func.value  # type: ignore[attr-defined]
     one, other = root_of(whole), root_of(data)
+    if any(_is_some_rows(each) for each in ast.walk(whole)):
+        return False
     if not isinstance(one, ast.Name) or not isinstance(other, ast.Name) or one.id != other.id:
         return (
             isinstance(one, ast.Attribute) and ast.dump(one) == ast.dump(other) and part_named(last_name(one)) is None
@@ -125,6 +127,14 @@ def _is_of(code: Code, statistic: ast.Call, data: ast.expr) -> bool:
     if part_named(one.id) is not None or code.splits.comes_from_part(whole):
         return False
     return not any(isinstance(each.node, (ast.For, ast.comprehension)) for each in code.names.reaching(one))
+
+
+def _is_some_rows(node: ast.AST) -> bool:
+    """`data[:n]`, `data[start:, 0]`: the first axis is cut."""
+    if not isinstance(node, ast.Subscript):
+        return False
+    first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) and node.slice.elts else node.slice
+    return isinstance(first, ast.Slice) and (first.lower is not None or first.upper is not None)
 
 
 def _grouped_column(call: ast.Call) -> str | None:

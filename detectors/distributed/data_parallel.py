@@ -50,6 +50,6 @@ def detect(code: Code) -> Iterator[Problem]:
             continue
         yield code.problem(
             call,
-            f"`{code.name(call.args[0])}` trains under `DataParallel`: one process copies it to each GPU in every "
+            f"`{code.name(call.args[0])}` runs under `DataParallel`: one process copies it to each GPU in every "
             "step. `DistributedDataParallel`, one process a GPU, is what PyTorch recommends.",
         )

@@ -59,9 +59,10 @@ def detect(code: Code) -> Iterator[Problem]:
         is_plain = whole and not isinstance(code.tree.parents.get(literal), ast.JoinedStr) if literal else False
         shown = f" (`{secret.shown}`)" if secret.shown != "…" else ""
         kind = f"{secret.provider} key" if secret.provider != "private key" else "private key"
+        article = "An" if kind[0] in "AEIO" else "A"
         yield code.problem(
             literal if literal is not None and whole else _at(line),
-            f"A {kind}{shown} stands in the source, and stays in the history when the line is gone. "
+            f"{article} {kind}{shown} stands in the source, and stays in the history when the line is gone. "
             f"Revoke it, and read the new one from `{secret.variable}`.",
             tier=Tier.ADVICE if _OPENS_LITTLE.search(_comments(code, line)) else None,
             mend=[code.source.replace(literal, f'os.environ["{secret.variable}"]')] if is_plain and literal else [],

@@ -45,7 +45,7 @@ def detect(code: Code) -> Iterator[Problem]:
     for call in code.calls("torch.save"):
         saved = code.argument(call, "obj", 0)
         target = code.argument(call, "f", 1)
-        if saved is None or _is_memory(code, target):
+        if saved is None or _is_memory(code, target) or _is_asked_for(code, call):
             continue
         for model in _models(code, saved):
             name = code.name(model)
@@ -59,6 +59,16 @@ def detect(code: Code) -> Iterator[Problem]:
                 mend=[change],
                 related=[(each, "reads a whole model back") for each in loads],
             )
+
+
+def _is_asked_for(code: Code, call: ast.Call) -> bool:
+    """Whether the other branch saves the weights alone: somebody chooses the whole model."""
+    statement = code.tree.statement(call)
+    above = code.tree.parents.get(statement)
+    if not isinstance(above, ast.If):
+        return False
+    other = above.orelse if statement in above.body else above.body
+    return any("torch.save" in text and "state_dict()" in text for text in map(ast.unparse, other))
 
 
 def _models(code: Code, saved: ast.expr) -> list[ast.expr]:

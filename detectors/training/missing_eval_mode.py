@@ -149,7 +149,10 @@ def _beside(code: Code, trained: Event) -> _Reason:
 def _is_on_purpose(code: Code, each: EvaluationPass) -> bool:
     """Monte-Carlo dropout, batch-norm statistics and calibration: train mode without gradients is meant."""
     forward = each.forward
-    names = f"{forward.function.name if forward.function else ''} {ast.unparse(forward.node)}"
+    function = forward.function.name if forward.function else ""
+    names = f"{function} {ast.unparse(forward.node)}"
+    if _is_switched_around(code, each) or (_ACTS.search(function) and not each.is_named and each.loop is None):
+        return True
     if re.search(r"dropout|(^|_|\s)mc_|training=|(^|_)bn|batch_?norm|calibrat|statistic|warm_?up", names, re.I):
         return True
     parent = code.tree.parents[forward.node]
@@ -157,6 +160,20 @@ def _is_on_purpose(code: Code, each: EvaluationPass) -> bool:
         isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name) and parent.targets[0].id == "_"
     )
     return isinstance(parent, ast.Expr) or is_dropped
+
+
+_ACTS = re.compile(r"(^|_)(act|update|rollout|collect|explore)(_|$)")
+"""Functions of a learner that ask its policy while it trains."""
+
+
+def _is_switched_around(code: Code, each: EvaluationPass) -> bool:
+    """Whether the block that switches gradients off switches to train mode itself: detectors give losses only there."""
+    block = code.tree.enclosing(each.forward.node, ast.With)
+    return block is not None and any(
+        code.tree.enclosing(event.node, ast.With) is block and event.line < each.forward.line
+        for event in each.flow.of(Act.TRAIN_MODE)
+        if event.subject is not None and covers(event.subject, each.forward.subject)
+    )
 
 
 # -- trained before, in the same run -----------------------------------------------------------------------------

@@ -56,6 +56,8 @@ WORDS = ("torch|.eval()", "eval|val|test|predict|infer|generat|translat|benchmar
 _TRAINS = re.compile(r"(^|_)(train|fit|finetune|fine_tune|optimize|learn)(_|$)", re.I)
 _GRADIENT_REGIONS = {Region.NO_GRAD, Region.SOME_GRAD, Region.GRAD}
 _SWITCHES = re.compile(r"grad|infer|eval|(?<!amp_)(?<!cast_)(context|ctx)", re.I)
+_MEASURES = re.compile(r"bench|profil|latency|speed|throughput|time|fps|infer", re.I)
+_MADE_UP = frozenset(f"torch.{name}" for name in ("randn", "rand", "zeros", "ones", "empty", "randint"))
 _WANTS_GRADIENTS = re.compile(r"grad(?!_norm$)|attack|adversar|perturb|salien|attribution|optim|backward|explain", re.I)
 """Names that say the outputs may be differentiated."""
 
@@ -90,7 +92,9 @@ def _has_gradients(code: Code, each: EvaluationPass) -> bool:
         return False
     if _uses_gradients(each) or _is_frozen(code, each) or _may_be_switched_off(code, forward.node):
         return False
-    if _has_nothing_to_learn(code, forward.target) or (_is_for_callers(code, each) and not _trains_on_its_way(each)):
+    if _has_nothing_to_learn(code, forward.target) or _is_smoke_test(code, each):
+        return False
+    if _is_for_callers(code, each) and not _trains_on_its_way(each):
         return False
     if not (_ends_here(each) or _is_inference(code, each) or code.passes.is_interlude(each.flow, forward)):
         return False
@@ -160,6 +164,18 @@ def _has_nothing_to_learn(code: Code, model: ast.expr | None) -> bool:
     return (
         re.match(r"torch\.nn\.(CosineSimilarity|PairwiseDistance|\w*Softmax\w*|\w*Pool\dd|Flatten)$", origin)
         is not None
+    )
+
+
+def _is_smoke_test(code: Code, each: EvaluationPass) -> bool:
+    """Whether the model is only tried, on numbers made up here: nothing is evaluated, and once. A benchmark is none."""
+    forward = each.forward
+    given = forward.node.args if isinstance(forward.node, ast.Call) else []
+    name = forward.function.name if forward.function is not None else ""
+    return (
+        bool(given)
+        and not _MEASURES.search(name)
+        and all((code.values.only(one).origin or "") in _MADE_UP for one in given)
     )
 
 

@@ -170,6 +170,20 @@ def _problem_beside(code: Code, flow: Flow, forward: Event, switched: Event) -> 
     )
 
 
+def _is_put_back(flow: Flow, switched: Event) -> bool:
+    """Whether the function that calls `eval()` calls `train()` later on what it calls by the same name, under a
+    condition: the mode it noted, of one model after the other."""
+    name = ast.unparse(switched.target) if switched.target is not None else ""
+    return any(
+        event.function is switched.function
+        and event.line > switched.line
+        and event.guards
+        and event.target is not None
+        and ast.unparse(event.target) == name
+        for event in flow.of(Act.TRAIN_MODE)
+    )
+
+
 def _left_in_eval_mode(code: Code, flow: Flow, forward: Event) -> Event | None:
     """The `eval()` that is still in force when the training pass comes round again.
 
@@ -179,6 +193,8 @@ def _left_in_eval_mode(code: Code, flow: Flow, forward: Event) -> Event | None:
     for switched in (event for event in flow.events if event.act is Act.EVAL_MODE):
         loop = common_loop(switched, forward)
         if loop is None or switched.subject is None or not covers(switched.subject, forward.subject):
+            continue
+        if _is_put_back(flow, switched):
             continue
 
         def is_head(event: Event, loop: Loop = loop) -> bool:

@@ -99,12 +99,14 @@ def _is_none(binding: Binding) -> bool:
 
 def _is_handed_over(code: Code, name: str, used: list[ast.Attribute]) -> bool:
     """Whether the tensor is given to something outside `forward`: an optimizer of its own, a registering helper."""
-    return any(
-        each.attr == name
-        and isinstance(each.ctx, ast.Load)
-        and each not in used
-        and not (code.origin(_call_around(code, each)) or "torch.nn.init.").startswith("torch.nn.init.")
+    given = (
+        (each, code.origin(_call_around(code, each)) or "torch.nn.init.")
         for each in code.tree.all(ast.Attribute)
+        if each.attr == name and isinstance(each.ctx, ast.Load)
+    )
+    return any(
+        origin.startswith("torch.optim.") or (each not in used and not origin.startswith("torch.nn.init."))
+        for each, origin in given
     ) or any(
         isinstance(call.func, ast.Attribute) and call.func.attr == "register_parameter"
         for call in code.tree.all(ast.Call)
