@@ -8,7 +8,7 @@ from detectors._engine.values import Values
 
 _OWNERS = re.compile(
     r"(LightningModule|Trainer|Learner|Brain|Callback|PLModule|ModelPT|NeuralNet\w*|TrainerBase|LightningLite|TrainLoop"
-    r"|Recipe\w*|Engine|HookBase|BaseRunner)$"
+    r"|Recipe\w*|Engine|HookBase|BaseRunner)$|^mmengine\.model\.\w+$"
 )
 
 

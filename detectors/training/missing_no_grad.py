@@ -75,7 +75,8 @@ def detect(code: Code) -> Iterator[Problem]:
         told.add(each.forward.function if _decorator(code, each) else where)
         yield _problem(code, each)
     for method, run in code.generations:
-        yield _problem_of_method(code, method, run)
+        if not code.framework(run):
+            yield _problem_of_method(code, method, run)
 
 
 def _is_switched_by_call(code: Code) -> bool:

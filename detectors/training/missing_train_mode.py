@@ -48,6 +48,7 @@ from collections.abc import Iterator
 from detectors import (
     FUNCTIONS,
     Act,
+    Bound,
     Change,
     Code,
     Event,
@@ -60,6 +61,7 @@ from detectors import (
     common_loop,
     covers,
     is_same_model,
+    root_of,
 )
 
 TIER = Tier.BUG
@@ -170,10 +172,13 @@ def _problem_beside(code: Code, flow: Flow, forward: Event, switched: Event) -> 
     )
 
 
-def _is_put_back(flow: Flow, switched: Event) -> bool:
-    """Whether the function that calls `eval()` calls `train()` later on what it calls by the same name, under a
-    condition: the mode it noted, of one model after the other."""
+def _is_put_back(code: Code, flow: Flow, switched: Event) -> bool:
+    """Whether a loop over several models switches each, and another loop of the function puts back each mode it noted:
+    `train()` on what has the same name, under a condition."""
     name = ast.unparse(switched.target) if switched.target is not None else ""
+    root = root_of(switched.target) if switched.target is not None else None
+    if not isinstance(root, ast.Name) or all(each.how is not Bound.ITEM for each in code.names.reaching(root)):
+        return False
     return any(
         event.function is switched.function
         and event.line > switched.line
@@ -194,7 +199,7 @@ def _left_in_eval_mode(code: Code, flow: Flow, forward: Event) -> Event | None:
         loop = common_loop(switched, forward)
         if loop is None or switched.subject is None or not covers(switched.subject, forward.subject):
             continue
-        if _is_put_back(flow, switched):
+        if _is_put_back(code, flow, switched):
             continue
 
         def is_head(event: Event, loop: Loop = loop) -> bool:
