@@ -1,0 +1,87 @@
+"""What is known of a file's data: where it comes from, how it is drawn and divided, and what its dimensions are."""
+
+from functools import cached_property
+
+from detectors._engine.activations import Activations
+from detectors._engine.axes import Axes
+from detectors._engine.axis_uses import AxisUses
+from detectors._engine.choices import Choices
+from detectors._engine.columns import Columns
+from detectors._engine.draws import Draws
+from detectors._engine.loaders import Loaders
+from detectors._engine.options import Options
+from detectors._engine.preprocessing import Preprocessing
+from detectors._engine.provenance import Provenance
+from detectors._engine.seeds import Seeds
+from detectors._engine.shapes import Shapes
+from detectors._engine.splits import Splits
+from detectors._engine.training_answers import TrainingAnswers
+
+
+class DataAnswers(TrainingAnswers):
+    """Splits, seeds, loaders, and the dimensions of what a model gives."""
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Where data comes from."""
+        return Provenance(self.tree, self.names, self.values)
+
+    @cached_property
+    def splits(self) -> Splits:
+        """Where data is divided into train, validation and test parts."""
+        return Splits(self.tree, self.names, self.values, self.provenance)
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """Transformers that learn from data, and where they are fitted."""
+        return Preprocessing(self.tree, self.names, self.values, self.provenance, self.splits)
+
+    @cached_property
+    def seeds(self) -> Seeds:
+        """What sets seeds, who holds one and who asks for one."""
+        return Seeds(self.tree, self.names, self.values)
+
+    @cached_property
+    def draws(self) -> Draws:
+        """Which calls take random numbers."""
+        return Draws(self.tree, self.names, self.values, self.modules, lambda: self.training_steps)
+
+    @cached_property
+    def loaders(self) -> Loaders:
+        """The data loaders this file makes."""
+        return Loaders(self.tree, self.names, self.values, lambda: self.training_steps)
+
+    @cached_property
+    def options(self) -> Options:
+        """What this file offers on its command line."""
+        return Options(self.tree, self.values)
+
+    @cached_property
+    def activations(self) -> Activations:
+        """What was applied last to a tensor, and the losses that take it."""
+        return Activations(self.unit)
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """What comments and docstrings say of dimensions."""
+        return Shapes(self.text, self.tree)
+
+    @cached_property
+    def axes(self) -> Axes:
+        """Whether dimension 0 of a tensor counts examples."""
+        return Axes(self.tree, self.names, self.values, self.activations, self.shapes)
+
+    @cached_property
+    def axis_uses(self) -> AxisUses:
+        """What is done with results along dimension 0."""
+        return AxisUses(self.tree, self.names, self.activations, self.axes, self.shapes)
+
+    @cached_property
+    def choices(self) -> Choices:
+        """What the results of argmaxes are used for."""
+        return Choices(self.tree, self.names, self.axes)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Which tensors are `(N, 1)` and which `(N,)`."""
+        return Columns(self.names, self.values, self.activations, self.splits)
