@@ -78,7 +78,8 @@ def _cleared(code: Code) -> Iterator[tuple[Event, Problem]]:
     for flow in code.flows:
         for clear in flow.of(Act.ZERO_GRAD):
             if code.kind(clear.target) is not Kind.OPTIMIZER or any(
-                _may_be_same(code, each, clear.target) for each in stepping
+                _may_be_same(code, each, clear.target) and not _is_of_another_loop(code, each, clear)
+                for each in stepping
             ):
                 continue
             for backward in flow.of(Act.BACKWARD):
@@ -114,6 +115,16 @@ def _may_be_same(code: Code, stepped: ast.expr, cleared: ast.expr | None) -> boo
     return not made or bool({each.call for each in held} & {each.call for each in kept})
 
 
+def _is_of_another_loop(code: Code, stepped: ast.expr, clear: Event) -> bool:
+    """Whether the step is of a function beside this one that computes and clears gradients of its own: its step is none
+    of the gradients that are cleared here."""
+    function = code.tree.function(stepped)
+    if function is None or function in {code.tree.function(call) for call in (clear.node, *clear.calls)}:
+        return False
+    own = {each.func.attr for each in code.method_calls("backward", "zero_grad") if code.tree.inside(each, function)}  # type: ignore[attr-defined]
+    return own == {"backward", "zero_grad"}
+
+
 def _is_generator(code: Code, node: ast.expr | None) -> bool:
     """Whether the function hands control out at each `yield`: the step may come there."""
     function = code.tree.function(node) if node is not None else None
@@ -129,8 +140,10 @@ def _is_lost(code: Code, flow: Flow, loop: Loop, backward: Event, clear: Event) 
 
 
 def _are_used(loop: Loop, inside: list[Event]) -> bool:
-    """Whether the loop reads the gradients itself, or calls what steps by its name."""
-    if any(isinstance(each, ast.Attribute) and each.attr in ("grad", "main_grad") for each in ast.walk(loop)):
+    """Whether the loop, or what it calls for a backward, reads the gradients itself, or calls what steps by its name."""
+    computing = {each.function for each in inside if each.act is Act.BACKWARD and each.function is not None}
+    read = (node for where in (loop, *computing) for node in ast.walk(where) if isinstance(node, ast.Attribute))
+    if any(each.attr in ("grad", "main_grad") for each in read):
         return True
     return any(isinstance(each.node, ast.Call) and _steps_by_name(each.node) for each in inside)
 
