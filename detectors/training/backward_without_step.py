@@ -140,7 +140,7 @@ def _is_lost(code: Code, flow: Flow, loop: Loop, backward: Event, clear: Event) 
 
 
 def _are_used(loop: Loop, inside: list[Event]) -> bool:
-    """Whether the loop, or what it calls for a backward, reads the gradients itself, or calls what steps by its name."""
+    """Whether the loop, or what computes gradients in it, reads them, or calls what steps by its name."""
     computing = {each.function for each in inside if each.act is Act.BACKWARD and each.function is not None}
     read = (node for where in (loop, *computing) for node in ast.walk(where) if isinstance(node, ast.Attribute))
     if any(each.attr in ("grad", "main_grad") for each in read):
