@@ -19,8 +19,8 @@ from detectors import NOT_PINNED, Skipped, Versions
 SECONDS = 20
 """Of processor time, for one file."""
 _CHUNK = 16
-_GARBAGE = 5_000
-"""New objects after which the collector looks for garbage."""
+_GARBAGE = 2_000
+"""New objects after which the collector looks for garbage: less is slower, more keeps what nobody needs for long."""
 _WORTH_A_POOL = 32
 """Starting processes costs more than so many files."""
 

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from detectors._engine.elsewhere import Elsewhere, Nowhere
 from detectors._engine.eventful import eventful_functions
@@ -12,11 +12,14 @@ from detectors._engine.flow import Guard, guard_of
 from detectors._engine.libraries import Kind
 from detectors._engine.names import Names
 from detectors._engine.neighbours import Neighbours
+from detectors._engine.recent import Recent
 from detectors._engine.tree import FUNCTIONS, Function, Tree
 from detectors._engine.values import Value, Values
 
 _HOPS = 4
 """Re-exports, bases and factories that are followed one after the other."""
+_KEPT = 1_000_000
+"""Characters of text, of which a parsed file takes up to a hundred times as much memory."""
 _OUTSIDE = ("<local>", "builtins.", "torch.", "numpy.", "transformers.", "torchvision.", "sklearn.")
 
 
@@ -114,13 +117,16 @@ def _bound_names(targets: list[ast.expr]) -> Iterator[str]:
             yield from _bound_names([target.value])
 
 
-@lru_cache(maxsize=64)
 def _parsed(text: str, path: str) -> Unit | None:
-    """A neighbour, parsed once for all files that import it: by itself it knows no other file."""
+    """A neighbour: by itself it knows no other file."""
     try:
         return Unit(text, path)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+_neighbours = Recent(_parsed, most=_KEPT)
+"""Each is parsed once for all files that import it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +182,7 @@ class Imports:
             return
         for text, path in self._neighbours.modules(module, importer.path):
             may_have = path != importer.path and (name in text or "import *" in text)
-            unit = _parsed(text, path) if may_have else None
+            unit = _neighbours.of(text, path) if may_have else None
             found = self._in(unit, name, hops) if unit is not None else None
             if found is not None:
                 yield found
