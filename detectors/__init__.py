@@ -23,7 +23,7 @@ from detectors._engine.finding import (
     apply_edits,
     introduced,
 )
-from detectors._engine.finetuning import Encoding, Finetuning
+from detectors._engine.finetuning import Encoding
 from detectors._engine.flow import Event, Flow
 from detectors._engine.generations import GRADIENT_WORDS
 from detectors._engine.hidden import gives_gradients, is_bookkeeping, may_use
@@ -34,11 +34,11 @@ from detectors._engine.loops import TrainingStep, common_loop
 from detectors._engine.mend import Change
 from detectors._engine.messages import is_built, lazy_form, placeholders
 from detectors._engine.neighbours import Repository, imported_modules, module_paths
-from detectors._engine.passes import DISCRETE, EVALUATION, EvaluationPass, covers, is_same_model
+from detectors._engine.passes import DISCRETE, EvaluationPass, covers, is_same_model
 from detectors._engine.preprocessing import Fit, Leak, Learns
 from detectors._engine.problems import Problem
 from detectors._engine.provenance import root_of
-from detectors._engine.ranks import speaks_of_distribution, speaks_of_ranks
+from detectors._engine.ranks import speaks_of_distribution
 from detectors._engine.redaction import redaction_of
 from detectors._engine.retrieval import EVALUATES, RERANKS, STORES, Length, Splitter
 from detectors._engine.saved_modes import SavedMode
@@ -46,7 +46,7 @@ from detectors._engine.schedules import Schedule, Unit
 from detectors._engine.secrets import PREFIXES as SECRET_PREFIXES
 from detectors._engine.secrets import without_keys
 from detectors._engine.splits import By, Part, Split, part_named
-from detectors._engine.subjects import last_name
+from detectors._engine.subjects import last_name, without_methods
 from detectors._engine.tensors import Graph
 from detectors._engine.time_limits import client_limit, waits_long
 from detectors._engine.tree import FUNCTIONS, Function, Loop
@@ -57,7 +57,6 @@ from detectors._engine.versions import LIBRARIES, NOT_PINNED, Pin, Versions, rel
 __all__ = [
     "DISCRETE",
     "EVALUATES",
-    "EVALUATION",
     "FUNCTIONS",
     "GRADIENT_WORDS",
     "LIBRARIES",
@@ -84,7 +83,6 @@ __all__ = [
     "EvaluationPass",
     "Event",
     "Finding",
-    "Finetuning",
     "Fit",
     "Flow",
     "Function",
@@ -143,7 +141,7 @@ __all__ = [
     "root_of",
     "speaks_of_accumulation",
     "speaks_of_distribution",
-    "speaks_of_ranks",
     "waits_long",
     "without_keys",
+    "without_methods",
 ]

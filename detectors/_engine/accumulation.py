@@ -8,7 +8,6 @@ from detectors._engine.definitions import Definitions
 from detectors._engine.flow import Event, Guard
 
 _SPEAKS = re.compile(r"accum|micro_?(batch|step)|virtual_batch", re.I)
-_AT_END = re.compile(r"len\(|last|final|end\b|total|num_|n_|max|stop|remain|done|sync", re.I)
 
 
 def speaks_of_accumulation(node: ast.expr) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from detectors._engine.origins import canonical
-from detectors._engine.tree import FUNCTIONS, Scope, Tree
+from detectors._engine.tree import FUNCTIONS, Scope, Tree, named_parameters
 
 
 class Bound(Enum):
@@ -112,7 +112,7 @@ class Bindings:
 
     def _bind_parameters(self, scope: Scope, arguments: ast.arguments) -> None:
         rest = [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
-        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *rest):
+        for argument in (*named_parameters(arguments), *rest):
             binding = Binding(argument.arg, Bound.PARAMETER, argument, scope)
             self._bindings[scope][argument.arg].append(binding)
 

@@ -11,7 +11,7 @@ from detectors._engine.loops import TrainingStep
 from detectors._engine.modules import Modules
 from detectors._engine.names import Names
 from detectors._engine.subjects import last_name
-from detectors._engine.tree import Function, Tree
+from detectors._engine.tree import Function, Tree, named_parameters
 from detectors._engine.values import Values
 
 _DRAWS = frozenset(["shuffle", "permutation", "randperm", "randint", "rand", "randn", "choice", "sample", "normal"])
@@ -94,8 +94,8 @@ class Draws:
         if function is None or rest is None or len(given) != 1 or ast.unparse(given[0]) != rest.arg:
             return False
         shuffle = argument(call, "shuffle")
-        arguments = (*function.args.args, *function.args.kwonlyargs)
-        return any(each.arg == "random_state" for each in arguments) and not isinstance(shuffle, ast.Constant)
+        named = any(each.arg == "random_state" for each in named_parameters(function.args))
+        return named and not isinstance(shuffle, ast.Constant)
 
     @cached_property
     def forgotten_seeds(self) -> list[tuple[ast.Call, ast.Call, ast.expr]]:

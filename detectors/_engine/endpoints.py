@@ -13,7 +13,7 @@ from functools import cached_property
 from detectors._engine.bindings import Binding, Bound
 from detectors._engine.names import Names
 from detectors._engine.subjects import last_name
-from detectors._engine.tree import FUNCTIONS, Function, Tree
+from detectors._engine.tree import FUNCTIONS, Function, Tree, named_parameters
 from detectors._engine.values import Values
 
 _APPS = re.compile(
@@ -189,9 +189,8 @@ class Endpoints:
 
     def data_parameters(self, endpoint: Endpoint) -> list[ast.arg]:
         """The parameters that carry what the client sent; injected ones and the framework's own are left out."""
-        arguments = endpoint.function.args
         found = []
-        for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+        for each in named_parameters(endpoint.function.args):
             default = self._default(endpoint.function, each)
             injected = isinstance(default, ast.Call) and last_name(default.func) in ("Depends", "Security", "Provide")
             kind = last_name(each.annotation) if each.annotation is not None else ""

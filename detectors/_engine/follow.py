@@ -7,7 +7,7 @@ from detectors._engine.flow import Frontier
 from detectors._engine.frames import Frame
 from detectors._engine.subjects import Subject
 from detectors._engine.trail import Trail
-from detectors._engine.tree import FUNCTIONS, Function
+from detectors._engine.tree import FUNCTIONS, Function, named_parameters
 from detectors._engine.unit import DefinedFunction
 
 _DEPTH = 6
@@ -79,7 +79,7 @@ class Follower:
         values, function = self._trail.unit.values, found.node
         owner = found.unit.tree.class_of(function)
         inner = Frame(function, (*frame.calls, call), parent=frame)
-        parameters = _parameters(function)
+        parameters = [each.arg for each in named_parameters(function.args)]
         for parameter in parameters:
             argument = values.calls.argument_for(function, call, parameter, is_method=owner is not None)
             if argument is not None:
@@ -103,7 +103,7 @@ class Follower:
     def _bind_arguments(self, inner: Frame, function: Function, call: ast.Call, frame: Frame) -> None:
         if frame.wrapped is function:  # called with what the wrapper was called with
             inner.arguments = dict(frame.arguments)
-        values, parameters = self._trail.unit.values, _parameters(function)
+        values, parameters = self._trail.unit.values, [each.arg for each in named_parameters(function.args)]
         if self._trail.unit.tree.class_of(function) is not None and parameters and isinstance(call.func, ast.Attribute):
             inner.arguments[parameters[0]] = frame.translated(values.subject(call.func.value))
         for parameter in parameters:
@@ -158,8 +158,3 @@ class Follower:
 
 def _is_super(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"
-
-
-def _parameters(function: Function) -> list[str]:
-    arguments = function.args
-    return [each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeGuard
 
 from detectors._engine.libraries import Kind, kind_suggested_by
 from detectors._engine.llm_calls import LlmCalls
@@ -128,22 +129,20 @@ class Inference:
 
     def _kept_on_state(self, node: ast.expr) -> Iterator[Value]:
         """What `app.state.model = …` gave to `request.app.state.model`."""
-        if (
-            isinstance(node, ast.Attribute)
-            and last_name(node.value) == "state"
-            and isinstance(node.value, ast.Attribute)
-        ):
-            for assign in self._tree.all(ast.Assign):
-                target = assign.targets[0]
-                if (
-                    isinstance(target, ast.Attribute)
-                    and target.attr == node.attr
-                    and last_name(target.value) == "state"
-                ):
-                    yield from self._values.of(assign.value)
+        if not _is_state(node) or not isinstance(node.value, ast.Attribute):  # a plain `state` may be anything
+            return
+        for assign in self._tree.all(ast.Assign):
+            target = assign.targets[0]
+            if _is_state(target) and target.attr == node.attr:
+                yield from self._values.of(assign.value)
 
     def _may_be_model(self, node: ast.expr) -> bool:
         known = [each.origin for each in self._values.of(node) if each.origin is not None]
         if any(not each.startswith(".") for each in known):
             return False
         return bool(_SUGGESTED.search(last_name(node))) or kind_suggested_by(last_name(node)) is Kind.MODEL
+
+
+def _is_state(node: ast.expr) -> TypeGuard[ast.Attribute]:
+    """`app.state.model`, and whatever else is kept on something of that name."""
+    return isinstance(node, ast.Attribute) and last_name(node.value) == "state"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from detectors._engine.names import Names
 from detectors._engine.subjects import last_name
-from detectors._engine.tree import FUNCTIONS, Tree
+from detectors._engine.tree import FUNCTIONS, Tree, named_parameters
 from detectors._engine.values import Values
 
 _MASK = re.compile(r"(^|_)(attention|attn)_masks?(_|$)")
@@ -46,9 +46,7 @@ class Masks:
             return True
         callee = self._values.calls.callee(call)
         if isinstance(callee, FUNCTIONS):
-            arguments = callee.args
-            named = {each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
-            return "attention_mask" not in named
+            return all(each.arg != "attention_mask" for each in named_parameters(callee.args))
         return callee is not None
 
     # -- masks of a mapping -------------------------------------------------------------------------------
@@ -82,12 +80,8 @@ class Masks:
     def _masks_before(self, call: ast.Call) -> dict[str, ast.AST]:
         """The masks that have a value when the call runs, each with the place it got it last."""
         function = self._tree.function(call)
-        found: dict[str, ast.AST] = {}
-        if function is not None:
-            arguments = function.args
-            for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
-                if _MASK.search(each.arg):
-                    found[each.arg] = each
+        given = named_parameters(function.args) if function is not None else []
+        found: dict[str, ast.AST] = {each.arg: each for each in given if _MASK.search(each.arg)}
         for node in self._beside(call):
             stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and "mask" in node.id
             if isinstance(node, ast.Name) and stored and _ends(self._tree.statement(node)) < call.lineno:

@@ -23,9 +23,8 @@ class Recent(Generic[Made]):
         return made[0]
 
     def _forget(self) -> None:
-        room = self._most
         newest, *older = reversed(list(self._kept))
-        room -= len(newest[0])
+        room = self._most - len(newest[0])
         for key in older:
             room -= len(key[0])
             if room < 0:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from detectors._engine.names import Names
-from detectors._engine.tree import Function, Tree
+from detectors._engine.tree import Function, Tree, named_parameters
 from detectors._engine.values import Values
 
 _SEED = re.compile(r"(^|_)(seed|seeds|rng|randint|random_?state|random_?seed|generator)(_|\d|$)", re.I)
@@ -101,8 +101,7 @@ class Seeds:
         """Whether the seed is a parameter of a function around the call that never reads it, so that it can only have
         been meant for this."""
         for function in self._functions_around(call):
-            given = function.args
-            if any(each.arg == seed for each in (*given.posonlyargs, *given.args, *given.kwonlyargs)):
+            if any(each.arg == seed for each in named_parameters(function.args)):
                 return isinstance(function, ast.FunctionDef) and not _reads(function, seed)
         return False
 

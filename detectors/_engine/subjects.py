@@ -2,7 +2,7 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Set
 from functools import cached_property
 
 from detectors._engine.bindings import Bound
@@ -121,3 +121,10 @@ def last_name(node: ast.AST | None) -> str:
         case ast.Call(func=ast.Attribute(attr=attr, value=value)) if attr in SAME_OBJECT:
             return last_name(value)
     return ""
+
+
+def without_methods(node: ast.expr, names: Set[str]) -> ast.expr:
+    """What an expression is before these methods are called on it: `x` for `x.view(-1).float()`."""
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in names:
+        node = node.func.value
+    return node

@@ -171,3 +171,8 @@ class Tree:
             if isinstance(block, list) and statement in block:
                 return block
         return [statement]
+
+
+def named_parameters(arguments: ast.arguments) -> list[ast.arg]:
+    """The parameters that have a name of their own: all but `*args` and `**kwargs`."""
+    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]

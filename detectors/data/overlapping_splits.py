@@ -35,7 +35,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from detectors import By, Code, Part, Problem, Tier, last_name, part_named
+from detectors import By, Code, Part, Problem, Tier, last_name, part_named, without_methods
 
 TIER = Tier.BUG
 WORDS = ("train", "test|val|dev|eval|split")
@@ -225,9 +225,7 @@ def _drawn_twice(code: Code) -> Iterator[Problem]:
     """`train = df.sample(…)` and `test = df.sample(…)`: each draws from all rows."""
     drawn: dict[object, list[tuple[Part, str, ast.Call]]] = defaultdict(list)
     for assign in code.tree.all(ast.Assign):
-        call, name = assign.value, last_name(assign.targets[0])
-        while isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "reset_index":
-            call = call.func.value
+        call, name = without_methods(assign.value, {"reset_index"}), last_name(assign.targets[0])
         part = part_named(name)
         if part is None or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
             continue

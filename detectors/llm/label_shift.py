@@ -33,7 +33,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Tier
+from detectors import Code, Problem, Tier, without_methods
 
 TIER = Tier.BUG
 WORDS = ("transformers", "CausalLM|LMHeadModel", "labels|cross_entropy|CrossEntropyLoss")
@@ -65,8 +65,8 @@ def _unshifted(code: Code) -> Iterator[Problem]:
     for loss in code.activations.losses:
         if loss.name != "cross_entropy":
             continue
-        logits, target = code.definitions.of(_plain(loss.input)), _plain(loss.target)
-        logits = _plain(logits)
+        logits, target = code.definitions.of(without_methods(loss.input, _FLAT)), without_methods(loss.target, _FLAT)
+        logits = without_methods(logits, _FLAT)
         if not (isinstance(logits, ast.Attribute) and logits.attr == "logits"):
             continue
         call = code.definitions.of(logits.value)
@@ -100,10 +100,3 @@ def _cut(node: ast.expr, *, first: bool) -> str | None:
         case ast.Slice(lower=None, upper=ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=1))) if not first:
             return ast.unparse(node.value)
     return None
-
-
-def _plain(node: ast.expr) -> ast.expr:
-    """The tensor that is only flattened or moved here."""
-    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _FLAT:
-        node = node.func.value
-    return node

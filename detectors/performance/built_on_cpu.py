@@ -31,7 +31,7 @@ https://docs.pytorch.org/tutorials/recipes/recipes/tuning_guide.html#create-tens
 import ast
 from collections.abc import Iterator
 
-from detectors import Code, Kind, Problem, Tier, last_name
+from detectors import Code, Kind, Problem, Tier, last_name, without_methods
 
 TIER = Tier.RISK
 WORDS = (
@@ -50,7 +50,7 @@ def detect(code: Code) -> Iterator[Problem]:
         return
     for move in code.method_calls("to", "cuda"):
         shaped = move.func.value  # type: ignore[attr-defined]
-        made, device = _maker(code, shaped), _device(code, move)
+        made, device = without_methods(shaped, _SHAPES), _device(code, move)
         if device is None or not isinstance(made, ast.Call) or code.may_have(made, "device"):
             continue
         package, _, last = (code.origin(made) or "").rpartition(".")
@@ -70,13 +70,6 @@ def detect(code: Code) -> Iterator[Problem]:
             mend=change,
             tier=Tier.RISK if where == "in every step" else Tier.ADVICE,
         )
-
-
-def _maker(code: Code, node: ast.expr) -> ast.expr:
-    """What makes the tensor, without the methods that only shape it."""
-    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SHAPES:
-        node = node.func.value
-    return node
 
 
 def _device(code: Code, move: ast.Call) -> str | None:

@@ -104,9 +104,7 @@ def _is_rebound(code: Code, backward: ast.Call, kept: ast.expr) -> bool:
 
 def _is_used_as_tensor(code: Code, keeper: ast.expr) -> bool:
     """Whether a number would not do in the keeper's place: it is stacked, returned, or its methods are called."""
-    root = keeper
-    while isinstance(root, ast.Subscript):
-        root = root.value
+    root = _container(keeper)
     text = ast.unparse(root)
     for use in code.tree.all(type(root)):
         if ast.unparse(use) != text or not isinstance(getattr(use, "ctx", None), ast.Load):
@@ -120,6 +118,13 @@ def _is_used_as_tensor(code: Code, keeper: ast.expr) -> bool:
             elif isinstance(above, ast.stmt):
                 break
     return False
+
+
+def _container(keeper: ast.expr) -> ast.expr:
+    """What is indexed: `self.losses` for `self.losses["train"][-1]`."""
+    while isinstance(keeper, ast.Subscript):
+        keeper = keeper.value
+    return keeper
 
 
 def _kept(code: Code) -> Iterator[tuple[ast.stmt | ast.Call, ast.expr, ast.expr]]:
@@ -173,9 +178,7 @@ def _repeated(code: Code, node: ast.AST, backward: ast.Call) -> Loop | None:
 
 def _outlives(code: Code, keeper: ast.expr, loop: Loop | None, node: ast.AST) -> bool:
     """Whether the keeper was there before the iteration and is not made anew in it."""
-    root = keeper
-    while isinstance(root, ast.Subscript):
-        root = root.value
+    root = _container(keeper)
     if isinstance(root, ast.Attribute):
         text = ast.unparse(root)
         around = loop or code.tree.function(node)
@@ -258,14 +261,16 @@ def _computes_from(code: Code, value: ast.expr, given: set[str]) -> bool:
 
 def _of_statistics(code: Code) -> Iterator[Problem]:
     """Entries of one dict, all detached but one, which is a term of the loss that the function returns."""
+    if code.text.count("detach()") < 2:
+        return
     groups: dict[tuple[Function | None, str], list[ast.expr]] = {}
-    for assign in code.tree.all(ast.Assign) if code.text.count("detach()") > 1 else ():
+    for assign in code.tree.all(ast.Assign):
         target = assign.targets[0]
         if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
             groups.setdefault((code.tree.function(assign), target.value.id), []).append(assign.value)
-    for call in code.calls("builtins.dict") if code.text.count("detach()") > 1 else ():
+    for call in code.calls("builtins.dict"):
         groups[code.tree.function(call), str(call.lineno)] = [each.value for each in call.keywords if each.arg]
-    for display in code.tree.all(ast.Dict) if code.text.count("detach()") > 1 else ():
+    for display in code.tree.all(ast.Dict):
         groups[code.tree.function(display), str(display.lineno)] = [*display.values]
     for (function, _), values in groups.items():
         if function is None or sum(map(_is_detached, values)) < 2:
