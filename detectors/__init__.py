@@ -53,6 +53,7 @@ from detectors._engine.tree import FUNCTIONS, Function, Loop
 from detectors._engine.updates import Update
 from detectors._engine.values import Value
 from detectors._engine.versions import LIBRARIES, NOT_PINNED, Pin, Versions, release_of
+from detectors._engine.words import Words
 
 __all__ = [
     "DISCRETE",
@@ -116,6 +117,7 @@ __all__ = [
     "Update",
     "Value",
     "Versions",
+    "Words",
     "all_detectors",
     "analyse",
     "apply_edits",

@@ -8,6 +8,7 @@ from detectors._engine.code import Code
 from detectors._engine.finding import Analysis, Finding, Skipped
 from detectors._engine.neighbours import Repository
 from detectors._engine.versions import NOT_PINNED, Versions
+from detectors._engine.words import Words
 
 log = logging.getLogger("mlstaff.detectors")
 
@@ -26,8 +27,8 @@ def analyse(
     limits the detectors by name.
     """
     chosen = [each for each in all_detectors() if rules is None or each.name in rules]
-    known: dict[str, bool] = {}
-    willing = [each for each in chosen if each.may_fire(text, known)]
+    words = Words(text)
+    willing = [each for each in chosen if each.may_fire(words)]
     if not willing:
         return Analysis()
     try:

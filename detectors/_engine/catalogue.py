@@ -12,6 +12,7 @@ from detectors._engine.code import Code
 from detectors._engine.finding import Finding, Tier
 from detectors._engine.paths import Undecided
 from detectors._engine.problems import Problem
+from detectors._engine.words import Words
 
 FAMILIES = ("data", "training", "performance", "distributed", "production", "llm")
 _BLOCK = re.compile(r"^(?P<mark>[❌✅])\n```python\n(?P<code>.*?)^```$", re.M | re.S)
@@ -68,17 +69,12 @@ class Detector:
     cannot fire there and is not called."""
     run: Callable[[Code], Iterator[Problem]]
 
-    @cached_property
-    def _gates(self) -> tuple[tuple[str, ...], ...]:
-        return tuple(tuple(words.split("|")) for words in self.words)
-
-    def may_fire(self, text: str, known: dict[str, bool] | None = None) -> bool:
-        """Whether the text holds the words without which the detector cannot fire.
-
-        `known` keeps the answer for each word from one detector to the next: half of the words are asked for twice.
-        """
-        known = {} if known is None else known
-        return all(any(_holds(text, word, known) for word in gate) for gate in self._gates)
+    def may_fire(self, words: Words) -> bool:
+        """Whether a text with these words holds those without which the detector cannot fire."""
+        for each in self.words:
+            if not words.any_of(each):
+                return False
+        return True
 
     def detect(self, code: Code) -> list[Finding]:
         """The findings in one file, in order of line; a line is found at most once.
@@ -90,13 +86,6 @@ class Detector:
             for problem in self.run(code):
                 found.setdefault(problem.line, problem.found_by(self.name, self.tier, self.page.good))
         return [found[line] for line in sorted(found)]
-
-
-def _holds(text: str, word: str, known: dict[str, bool]) -> bool:
-    found = known.get(word)
-    if found is None:
-        found = known[word] = word in text
-    return found
 
 
 @cache

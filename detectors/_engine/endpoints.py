@@ -54,10 +54,19 @@ _CALLBACKS = frozenset(["click", "submit", "change", "upload", "release", "selec
 _NOT_DATA = re.compile(r"^(self|cls|request|req|_|background_tasks|response|db|session|context|ctx|progress)$")
 
 
-SERVERS = (
-    "fastapi|flask|quart|sanic|starlette|litestar|aiohttp|from bottle|import bottle|falcon|robyn|from ninja"
-    "|import ninja|bentoml|from ray|import ray|litserve|torch_handler|kserve|mlserver|from cog|import cog|gradio|runpod"
-    "|import modal|from modal|event, context|event: |TritonPythonModel|predict_fn|rest_framework|mlflow|streamlit"
+SERVERS = "|".join(
+    (
+        *("event, context", "event: ", "TritonPythonModel", "predict_fn", "torch_handler", "rest_framework"),
+        *(
+            f"{imports} {package}"
+            for package in (
+                *("fastapi", "flask", "quart", "sanic", "starlette", "litestar", "aiohttp", "bottle", "falcon"),
+                *("robyn", "ninja", "bentoml", "ray", "litserve", "kserve", "mlserver", "cog", "gradio", "runpod"),
+                *("modal", "mlflow", "streamlit"),
+            )
+            for imports in ("from", "import")
+        ),
+    )
 )
 """Words without one of which a file has no endpoint."""
 

@@ -45,7 +45,7 @@ from collections.abc import Iterator
 from detectors import FUNCTIONS, Code, Encoding, Problem, Tier
 
 TIER = Tier.RISK
-WORDS = ("from_pretrained", "apply_chat_template|[INST]|<|im_start|>|<|start_header_id|>|<start_of_turn>", "okenizer")
+WORDS = ("from_pretrained", "apply_chat_template|[INST]|im_start|start_header_id|start_of_turn", "okenizer")
 
 _MARKERS = {"[INST]": "inst", "<|im_start|>": "chatml", "<|start_header_id|>": "llama3", "<start_of_turn>": "gemma"}
 _FAMILIES = (

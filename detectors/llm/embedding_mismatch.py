@@ -36,7 +36,7 @@ from detectors import Bound, Code, Problem, Tier, last_name
 
 TIER = Tier.BUG
 WORDS = (
-    "mbedding|SentenceTransformer|encode",
+    "Embedding|SentenceTransformer|encode|embed_|embeddings.create",
     "load_local|persist_directory|similarity_search|search|cos_sim|dot_score",
 )
 

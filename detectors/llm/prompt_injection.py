@@ -47,10 +47,14 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Bound, Code, Problem, Tier, is_built
+from detectors import LLM_LIBRARIES, SERVERS, Bound, Code, Problem, Tier, is_built
 
 TIER = Tier.RISK
-WORDS = ("system|System|instructions|user|input=|contents=", "@|requests|httpx|input(|handler|Interface|urlopen")
+WORDS = (
+    "system|System|developer|instructions|user|input=|contents=",
+    f"requests|httpx|input(|urlopen|{SERVERS}",
+    f"role|SystemMessage|{LLM_LIBRARIES}|pipeline",
+)
 
 _FROM_OUTSIDE = "is fetched from outside"
 _FETCHED = re.compile(r"(requests|httpx)\.(get|post|request)$|urllib\.request\.urlopen$|builtins\.input$")

@@ -38,10 +38,13 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Tier, last_name
+from detectors import LLM_LIBRARIES, Code, Problem, Tier, last_name
 
 TIER = Tier.BUG
-WORDS = ("eval(|exec(|subprocess|os.system|os.popen|execute|read_sql|.run(",)
+WORDS = (
+    "eval(|exec(|subprocess|os.system|os.popen|execute|read_sql|.run(",
+    f"{LLM_LIBRARIES}|pipeline",
+)
 
 _RUNS_CODE = re.compile(
     r"(builtins\.(eval|exec)|os\.(system|popen)|subprocess\.(run|Popen|call|check_call|check_output|getoutput|getstatusoutput)"

@@ -42,10 +42,14 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Tier
+from detectors import SERVERS, Code, Problem, Tier
 
 TIER = Tier.ADVICE
-WORDS = ("from_pretrained|load_dataset|pipeline|SentenceTransformer|CrossEncoder|hf_hub_download|snapshot_download",)
+WORDS = (
+    "from_pretrained|load_dataset|pipeline|SentenceTransformer|CrossEncoder|hf_hub_download|snapshot_download",
+    "transformers|diffusers|datasets|huggingface_hub",
+    f"step|Trainer(|{SERVERS}",
+)
 
 _HUB = re.compile(
     r"(transformers\.(\w+\.)*(\w+\.from_pretrained|pipeline)|diffusers\.(\w+\.)*\w+\.from_pretrained|datasets\.load_dataset"

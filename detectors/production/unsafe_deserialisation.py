@@ -34,7 +34,7 @@ from collections.abc import Iterator
 from detectors import Bound, Code, Problem, Tier, last_name
 
 TIER = Tier.BUG
-WORDS = ("load|read_pickle|Unpickler",)
+WORDS = ("load|read_pickle", "torch|numpy|pickle|dill|joblib|shelve|marshal|yaml")
 _YAML = ("yaml.Loader", "yaml.UnsafeLoader", "yaml.CLoader", "yaml.loader.Loader", "yaml.loader.UnsafeLoader")
 
 _ALWAYS = (

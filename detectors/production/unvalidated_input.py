@@ -49,7 +49,11 @@ from collections.abc import Iterator
 from detectors import Bound, Code, Endpoint, Problem, Tier
 
 TIER = Tier.RISK
-WORDS = ("json|event|dict|Dict|form", "flask|fastapi|starlette|quart|sanic|aiohttp|event")
+WORDS = (
+    "json|event|dict|Dict|form",
+    "from flask|import flask|from fastapi|import fastapi|starlette|from quart|import quart|from sanic|import sanic"
+    "|from aiohttp|import aiohttp|event, context|event: ",
+)
 
 _RAW = re.compile(
     r"(flask|quart)\.request\.(json|get_json|form|args|values|get_data|data)(\.get|\.to_dict)?$|json\.loads$"
