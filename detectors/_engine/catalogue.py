@@ -71,10 +71,7 @@ class Detector:
 
     def may_fire(self, words: Words) -> bool:
         """Whether a text with these words holds those without which the detector cannot fire."""
-        for each in self.words:
-            if not words.any_of(each):
-                return False
-        return True
+        return all(words.any_of(each) for each in self.words)
 
     def detect(self, code: Code) -> list[Finding]:
         """The findings in one file, in order of line; a line is found at most once.

@@ -34,7 +34,4 @@ class Words:
 
     def _holds_any(self, words: str) -> bool:
         names, text = self._names, self._text
-        for word, name in _alternatives(words):
-            if name in names and (name == word or word in text):
-                return True
-        return False
+        return any(name in names and (name == word or word in text) for word, name in _alternatives(words))
