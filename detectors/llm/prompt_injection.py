@@ -53,7 +53,7 @@ TIER = Tier.RISK
 WORDS = (
     "system|System|developer|instructions|user|input=|contents=",
     f"requests|httpx|input(|urlopen|{SERVERS}",
-    f"role|SystemMessage|{LLM_LIBRARIES}|pipeline",
+    f"role|SystemMessage|{LLM_LIBRARIES}|pipeline|sagemaker",
 )
 
 _FROM_OUTSIDE = "is fetched from outside"

@@ -43,7 +43,7 @@ from detectors import LLM_LIBRARIES, Code, Problem, Tier, last_name
 TIER = Tier.BUG
 WORDS = (
     "eval(|exec(|subprocess|os.system|os.popen|execute|read_sql|.run(",
-    f"{LLM_LIBRARIES}|pipeline",
+    f"{LLM_LIBRARIES}|pipeline|sagemaker",
 )
 
 _RUNS_CODE = re.compile(
