@@ -219,6 +219,54 @@ def test_a_delivery_that_github_will_not_repeat_does_not_keep_us_from_the_others
     assert len(redelivered(github)) == 3, "two pull requests, opened and edited, but for one"
 
 
+def test_one_call_that_comes_to_nothing_does_not_keep_the_others_waiting(github: Simulator, url: str) -> None:
+    missed(github, repository_with(github, train=LOOP))
+    github.faults.script("POST", "/attempts$", faults.server_error(), None, faults.reset())
+    rounds = list[Recovered]()
+
+    async def body(store: Store) -> None:
+        bot = Bot(github)
+        recovery = Recovery(store, bot.reviewer, never)
+        for _ in range(2):
+            rounds.append(await recovery.round())
+        await bot.reviewer.close()
+
+    events = on(url, body)
+    assert [(each.asked_for, each.passed_over) for each in rounds] == [(1, 1), (0, 1)]
+    assert "asked for missed deliveries" in events
+
+
+def test_what_was_passed_over_is_asked_for_soon(github: Simulator, url: str) -> None:
+    missed(github, repository_with(github, train=LOOP))
+    github.faults.script("POST", "/attempts$", faults.server_error(), None, faults.server_error())
+
+    async def body(store: Store) -> None:
+        bot = Bot(github)
+        task = asyncio.create_task(Recovery(store, bot.reviewer, never).run())
+        await until(lambda: sum(each.redelivery for each in github.deliveries) == 2)
+        task.cancel()
+        await asyncio.wait([task])
+        await bot.reviewer.close()
+
+    on(url, body)
+
+
+def test_a_github_that_is_down_is_left_alone(github: Simulator, url: str) -> None:
+    repository = repository_with(github, train=LOOP)
+    for _ in range(3):
+        missed(github, repository)
+    github.faults.script("POST", "/attempts$", *[faults.server_error()] * 6)
+
+    async def body(store: Store) -> None:
+        bot = Bot(github)
+        with pytest.raises(RetryLater):
+            await Recovery(store, bot.reviewer, never).round()
+        await bot.reviewer.close()
+
+    on(url, body)
+    assert sum(call.path.endswith("/attempts") for call in github.calls) == deliveries.DOWN_AFTER
+
+
 @contextlib.contextmanager
 def serving(github: Simulator, folder: Path, port: int) -> Iterator[None]:
     environment = {

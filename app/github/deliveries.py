@@ -6,7 +6,7 @@ GitHub does not retry by itself and keeps the log three days (seven on Enterpris
 
 import re
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,13 +14,15 @@ from typing import Any
 import structlog
 
 from app.github.connection import GitHub
-from app.github.weather import Refused
+from app.github.weather import Refused, Unwell
 from app.webhook import is_acted_on
 
 #: Pages of a hundred, the newest first.
 MOST_PAGES = 100
 #: A delivery that failed so often is not asked for again.
 MOST_ATTEMPTS = 10
+#: After so many calls in a row that came to nothing GitHub is down, and not only unlucky.
+DOWN_AFTER = 3
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
 
 log = structlog.get_logger("mlstaff.deliveries")
@@ -30,12 +32,13 @@ log = structlog.get_logger("mlstaff.deliveries")
 class Recovered:
     """How many deliveries were asked for again, and how many are given up after too many attempts.
 
-    `unsettled_since` is when the first failed of those that are not known to have arrived, `read_at` when the log was
-    read, both by GitHub's clock.
+    `passed_over` are those that GitHub was too unwell to be asked for. `unsettled_since` is when the first failed of
+    those that are not known to have arrived, `read_at` when the log was read, both by GitHub's clock.
     """
 
     asked_for: int = 0
     given_up: int = 0
+    passed_over: int = 0
     unsettled_since: float | None = field(default=None, compare=False)
     read_at: float = field(default=0.0, compare=False)
 
@@ -57,7 +60,7 @@ async def recover(
     """Ask again for what failed since then (None: since the log begins) and was not finished in another way.
 
     What has failed again is asked for after `pause` seconds, then twice as many each time, so that at five minutes
-    ten attempts fill the days of the log.
+    ten attempts fill the days of the log. One call that comes to nothing does not keep the others waiting.
 
     Raises:
         RetryLater, Refused: the log cannot be read now, or what is in it cannot be asked for.
@@ -66,8 +69,8 @@ async def recover(
     attempts = defaultdict[str, list[Attempt]](list)
     for attempt in log_entries:
         attempts[attempt.delivery].append(attempt)
-    asked_for = given_up = 0
-    unsettled = list[float]()
+    given_up = 0
+    unsettled, due = list[float](), list[Attempt]()
     for delivery, tries in attempts.items():
         is_over = any(each.is_delivered for each in tries) or not tries[0].is_acted_on
         if is_over or await is_finished(delivery):
@@ -77,8 +80,9 @@ async def recover(
             continue
         unsettled.append(min(each.at for each in tries))
         if _is_due(tries, read_at, pause):
-            asked_for += await _redelivered(github, max(tries, key=lambda each: each.at))
-    return Recovered(asked_for, given_up, min(unsettled, default=None), read_at)
+            due.append(max(tries, key=lambda each: each.at))
+    asked_for, passed_over = await _redeliver(github, due)
+    return Recovered(asked_for, given_up, passed_over, min(unsettled, default=None), read_at)
 
 
 def _is_due(tries: list[Attempt], now: float, pause: float) -> bool:
@@ -88,14 +92,26 @@ def _is_due(tries: list[Attempt], now: float, pause: float) -> bool:
     return now - max(each.at for each in tries) >= pause * 2.0 ** (len(tries) - 2)
 
 
-async def _redelivered(github: GitHub, attempt: Attempt) -> bool:
-    """Ask for it. What GitHub refuses here must not keep us from the rest."""
-    try:
-        await github.as_app("POST", f"/app/hook/deliveries/{attempt.id}/attempts", {})
-    except Refused as refused:
-        log.warning("a delivery cannot be repeated", delivery=attempt.delivery, reason=str(refused))
-        return False
-    return True
+async def _redeliver(github: GitHub, due: Iterable[Attempt]) -> tuple[int, int]:
+    """Ask for them, one after the other; how many were asked for, and how many GitHub was too unwell to take.
+
+    What GitHub refuses must not keep us from the rest.
+    """
+    asked_for = passed_over = in_a_row = 0
+    for attempt in due:
+        try:
+            await github.as_app("POST", f"/app/hook/deliveries/{attempt.id}/attempts", {})
+        except Refused as refused:
+            log.warning("a delivery cannot be repeated", delivery=attempt.delivery, reason=str(refused))
+        except Unwell:
+            passed_over, in_a_row = passed_over + 1, in_a_row + 1
+            if in_a_row == DOWN_AFTER:
+                raise
+            continue
+        else:
+            asked_for += 1
+        in_a_row = 0
+    return asked_for, passed_over
 
 
 async def _log(github: GitHub, since: float | None) -> tuple[float, list[Attempt]]:
