@@ -2,11 +2,14 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from detectors._engine.definitions import Definitions
-from detectors._engine.flow import Event, Guard
+from detectors._engine.flow import Event, Guard, guard_of
+from detectors._engine.tree import FUNCTIONS, Tree
 
+_LEAVES = (ast.Continue, ast.Return)
 _SPEAKS = re.compile(r"accum|micro_?(batch|step)|virtual_batch", re.I)
 
 
@@ -39,11 +42,19 @@ class Interval:
         return frozenset(each.id for each in ast.walk(self.counter) if isinstance(each, ast.Name))
 
 
+def _is_above_zero(test: ast.expr) -> bool:
+    """`count % k > 0`: a remainder, which is as much as unequal to zero."""
+    match test:
+        case ast.Compare(ops=[ast.Gt()], comparators=[ast.Constant(value=0)]):
+            return True
+    return False
+
+
 class Intervals:
     """Answers for one file."""
 
-    def __init__(self, definitions: Definitions) -> None:
-        self._definitions = definitions
+    def __init__(self, tree: Tree, definitions: Definitions) -> None:
+        self._tree, self._definitions = tree, definitions
 
     def of(self, test: ast.expr, holds: bool = True) -> Interval | None:
         """The interval at which the test has this outcome; None where it is no interval check."""
@@ -56,7 +67,8 @@ class Intervals:
             case ast.Call(func=ast.Name(id="bool"), args=[inner]):
                 return self.of(inner, holds)
             case ast.Compare(left=ast.BinOp(op=ast.Mod()) as modulo, ops=[operator], comparators=[_]):
-                hit = (isinstance(operator, ast.Eq) and holds) or (isinstance(operator, ast.NotEq) and not holds)
+                leaves_none = isinstance(operator, ast.NotEq) or _is_above_zero(resolved)
+                hit = (isinstance(operator, ast.Eq) and holds) or (leaves_none and not holds)
                 return self._interval(path, modulo) if hit else None
             case ast.BinOp(op=ast.Mod()) if not holds:
                 return self._interval(path, resolved)
@@ -82,9 +94,24 @@ class Intervals:
 
     def between(self, backward: Event, step: Event) -> tuple[Guard, Interval] | None:
         """The interval check that stands over the step and not over its backward, which may be in the other branch."""
-        outside = {(guard.key, guard.holds) for guard in backward.guards}
-        for guard in step.guards:
+        above = (*backward.guards, *self._left_early(backward))
+        outside = {(guard.key, guard.holds) for guard in above}
+        for guard in (*step.guards, *self._left_early(step)):
             found = self.of(guard.test, guard.holds) if (guard.key, guard.holds) not in outside else None
             if found is not None:
                 return guard, found
         return None
+
+    def _left_early(self, event: Event) -> Iterator[Guard]:
+        """The conditions under which the event's loop or function goes on to it: `if n % k: continue` stands before."""
+        statement: ast.AST = self._tree.statement(event.node)
+        while not isinstance(statement, (*FUNCTIONS, ast.Module)):
+            above = self._tree.parents.get(statement)
+            if above is None:
+                return
+            for block in (getattr(above, name, None) for name in ("body", "orelse", "finalbody")):
+                if isinstance(block, list) and statement in block:
+                    for before in block[: block.index(statement)]:
+                        if isinstance(before, ast.If) and not before.orelse and isinstance(before.body[-1], _LEAVES):
+                            yield guard_of(before.test, holds=False)
+            statement = above

@@ -53,7 +53,10 @@ class Losses:
         seen |= {node}
         match node:
             case ast.BinOp(op=ast.Add()):
-                return any(self.may_be_scaled(each, depth + 1, seen) for each in (node.left, node.right))
+                terms = [each for each in (node.left, node.right) if not isinstance(each, ast.Constant)]
+                return all(
+                    self.may_be_scaled(each, depth + 1, seen) for each in terms
+                )  # who divides divides every term
             case ast.BinOp(op=ast.Mult()):  # a weight of one term, `0.5 * auxiliary`
                 weighted = [each for each in (node.left, node.right) if isinstance(each, ast.Constant)]
                 others = [each for each in (node.left, node.right) if not isinstance(each, ast.Constant)]
@@ -88,7 +91,7 @@ class Losses:
                 return self.may_be_scaled(call.args[0], depth + 1, seen)
             if func.attr in _PLAIN:
                 return func.attr != "mean" and self.may_be_scaled(func.value, depth + 1, seen)
-        if any(each.arg == "reduction" for each in call.keywords) or any(each.arg is None for each in call.keywords):
+        if _names_a_reduction(call) or any(each.arg is None for each in call.keywords):
             return not self._runs_model(call)
         function = self._values.calls.callee(call)
         if isinstance(function, FUNCTIONS):
@@ -99,8 +102,12 @@ class Losses:
         name = last_name(func)
         origin = self._names.origin(func) or ""
         given = self._values.only(func)
-        if given.call is not None and any(each.arg == "reduction" for each in given.call.keywords):
+        if given.call is not None and _names_a_reduction(given.call):
             return True
+        if (
+            origin == "builtins.sum" and len(call.args) == 1 and isinstance(call.args[0], ast.Name)
+        ):  # the terms of a model's loss
+            return self.may_be_scaled(call.args[0], depth + 1, seen)
         is_criterion = origin.startswith("torch.nn.functional.") or (given.origin or "").startswith("torch.nn.")
         named = "loss" in name.lower() or "criterion" in name.lower() or "cross_entropy" in name.lower()
         return not (is_criterion or (named and not any(part in name.lower() for part in ("scale", "accum"))))
@@ -115,3 +122,11 @@ class Losses:
 
     def _runs_model(self, call: ast.Call) -> bool:
         return any(True for _ in self._actions.of(call))
+
+
+def _names_a_reduction(call: ast.Call) -> bool:
+    """Whether the loss is told to reduce otherwise than to a mean, or by what is not known."""
+    return any(
+        each.arg == "reduction" and not (isinstance(each.value, ast.Constant) and each.value.value == "mean")
+        for each in call.keywords
+    )

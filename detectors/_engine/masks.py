@@ -27,9 +27,12 @@ class Masks:
         given = self._given(call)
         if given is None or self._may_have_mask(call):
             return None
-        found = self._of_mapping(call, given) if isinstance(given, (ast.Subscript, ast.Call)) else None
+        opened = any(each.arg is None for each in call.keywords)  # `**options` may hold a mask, but not this one
+        found = self._of_mapping(call, given) if isinstance(given, (ast.Subscript, ast.Call)) and not opened else None
         if found is None and isinstance(given, ast.Name):
             found = self._named(call, given)
+            if found is not None and opened and not self._is_dead(call, *found):
+                return None
         return (given, *found) if found is not None else None
 
     def _given(self, call: ast.Call) -> ast.expr | None:
@@ -38,7 +41,7 @@ class Masks:
 
     def _may_have_mask(self, call: ast.Call) -> bool:
         """Whether a mask goes along, or what runs is known to want none."""
-        if len(call.args) > 1 or any(each.arg is None or "mask" in each.arg for each in call.keywords):
+        if len(call.args) > 1 or any("mask" in (each.arg or "") for each in call.keywords):
             return True
         if any(
             each.arg in ("encoder_outputs", "past_key_values", "prefix_allowed_tokens_fn") for each in call.keywords
@@ -103,6 +106,19 @@ class Masks:
             if node.lineno < call.lineno and not self._is_other_way(node, call):
                 return True
         return False
+
+    def _is_dead(self, call: ast.Call, place: ast.AST, mask: str) -> bool:
+        """Whether the function takes the mask into a variable of its own and never does anything with it."""
+        if not isinstance(place, ast.Name):
+            return False
+        statements = (self._tree.statement(each) for each in self._reads(call, mask))
+        return all(isinstance(each, ast.Assign) and last_name(each.targets[0]) == mask for each in statements)
+
+    def _reads(self, call: ast.Call, name: str) -> Iterator[ast.Name]:
+        function = self._tree.function(call)
+        for node in self._tree.below(function if function is not None else self._tree.module):
+            if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
+                yield node
 
     def _is_other_way(self, node: ast.AST, call: ast.Call) -> bool:
         """Whether the node stands in another branch of an `if` than the call."""

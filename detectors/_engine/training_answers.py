@@ -24,7 +24,7 @@ from detectors._engine.schedules import Schedules
 from detectors._engine.sources import Sources
 from detectors._engine.tensors import Tensors
 from detectors._engine.tree import Function
-from detectors._engine.updates import Update, updates_of
+from detectors._engine.updates import Update, accumulated_updates_of, updates_of
 
 
 class TrainingAnswers(File):
@@ -45,6 +45,11 @@ class TrainingAnswers(File):
         """Every optimizer step with the backward calls that feed it, in a loop or in a function of its own."""
         return list(updates_of(self.flows)) if self._may_step else []
 
+    @cached_property
+    def accumulated_updates(self) -> list[Update]:
+        """Every optimizer step of a function that somebody else calls, whose backward calls are in a loop before it."""
+        return list(accumulated_updates_of(self.flows)) if self._may_step else []
+
     @property
     def _may_step(self) -> bool:
         """Whether it can be worth while to build the flows for an optimizer's step."""
@@ -61,7 +66,7 @@ class TrainingAnswers(File):
     @cached_property
     def intervals(self) -> Intervals:
         """Conditions that hold every k-th time."""
-        return Intervals(self.definitions)
+        return Intervals(self.tree, self.definitions)
 
     @cached_property
     def schedules(self) -> Schedules:

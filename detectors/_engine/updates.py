@@ -112,3 +112,28 @@ def updates_of(flows: list[Flow]) -> Iterator[Update]:
             own = tuple(each for each, loop in feeding if loop is innermost)
             if innermost is not None or not any(each.loops for each in (step, *own)):
                 yield Update(flow, step, own, innermost)
+
+
+def accumulated_updates_of(flows: list[Flow]) -> Iterator[Update]:
+    """The updates of functions that somebody else calls: one step, after a loop of its own in which all the backward
+    calls are that it is the next to use."""
+    for flow in flows:
+        steps = [each for each in flow.of(Act.STEP) if not each.loops]
+        for step in steps:
+            feeding = [
+                each
+                for each in flow.of(Act.BACKWARD)
+                if len(each.loops) == 1 and not each.within(Region.NO_GRAD) and _is_next(flow, each, step)
+            ]
+            if feeding and len({each.loops for each in feeding}) == 1:
+                yield Update(flow, step, tuple(feeding), None)
+
+
+def _is_next(flow: Flow, backward: Event, step: Event) -> bool:
+    """Whether the step is the first that comes after the backward call."""
+    others = {each.subject for each in flow.of(Act.STEP)} - {step.subject}
+    return flow.reaches(
+        backward,
+        lambda event: event is step,
+        avoiding=lambda event: event.act is Act.STEP and event.subject in others,
+    )

@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from detectors import Code, Problem, Tier, last_name
 
 TIER = Tier.BUG
-WORDS = ("DistributedDataParallel|DataParallel|DDP|module", "state_dict", "save")
+WORDS = ("DistributedDataParallel|DataParallel|DDP|module", "state_dict", "save|isinstance|hasattr")
 
 _STRIPS = ("module.", "consume_prefix_in_state_dict_if_present")
 

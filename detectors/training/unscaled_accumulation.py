@@ -43,16 +43,17 @@ WORDS = ("backward", "step", "zero_grad|clear_grad|.grad", "%|accum|micro")
 
 def detect(code: Code) -> Iterator[Problem]:
     """Losses back-propagated as they are, where the step comes every k-th batch and clears then."""
-    for update in code.updates:
-        if _scales_elsewhere(code, update):
-            continue
+    found: set[ast.AST] = set()
+    for update in (*code.updates, *code.accumulated_updates):
         for backward in update.backwards:
             every = _window(code, update, backward)
-            if every is None:
-                continue
             loss = backward.target
-            if loss is None or backward.within(Region.ACCUMULATE) or code.losses.may_be_scaled(loss):
+            if every is None or loss is None or backward.within(Region.ACCUMULATE) or backward.node in found:
                 continue
+            is_whole = _is_reported_divided(code, backward, loss, every)
+            if _scales_elsewhere(code, update, is_whole=is_whole) or (not is_whole and code.losses.may_be_scaled(loss)):
+                continue
+            found.add(backward.node)
             count = code.source.of(every)
             text = code.source.of(loss)
             divided = f"{text} / {count}" if isinstance(loss, (ast.Name, ast.Attribute)) else f"({text}) / {count}"
@@ -73,10 +74,9 @@ def _window(code: Code, update: Update, backward: Event) -> ast.expr | None:
     found = code.intervals.between(backward, update.step)
     if found is not None:
         return found[1].every if _accumulates(code, update, backward, found[1]) else None
-    if update.loop is None:
-        return None
     inner = [loop for loop in backward.loops if loop not in update.step.loops]
-    if len(inner) != 1 or not isinstance(inner[0], ast.For) or backward.loops[-2:-1] != (update.loop,):
+    around = (update.loop,) if update.loop is not None else ()
+    if not inner or not isinstance(inner[0], ast.For) or backward.loops[: -len(inner)][-1:] != around:
         return None
     match inner[0].iter:
         case ast.Call(func=ast.Name(id="range"), args=[count]) if speaks_of_accumulation(count):
@@ -107,7 +107,25 @@ def _is_cleared_now_and_then(code: Code, update: Update) -> bool:
     )
 
 
-def _scales_elsewhere(code: Code, update: Update) -> bool:
+def _is_reported_divided(code: Code, backward: Event, loss: ast.expr, every: ast.expr) -> bool:
+    """Whether the loop divides the loss by the count for its report, `loss.item() / k`: the loss is not divided yet."""
+    count = code.source.of(every)
+    if not isinstance(loss, ast.Name):
+        return False
+    for division in ast.walk(backward.loops[-1]) if backward.loops else ():
+        if (
+            isinstance(division, ast.BinOp)
+            and isinstance(division.op, ast.Div)
+            and code.source.of(division.right) == count
+        ):
+            match division.left:
+                case ast.Call(func=ast.Attribute(attr="item", value=ast.Name() as name)):
+                    if name.id == loss.id and code.names.reaching(name) == code.names.reaching(loss):
+                        return True
+    return False
+
+
+def _scales_elsewhere(code: Code, update: Update, *, is_whole: bool) -> bool:
     """Whether the gradients themselves are touched in the stretch that repeats, or a framework divides."""
     stretch = update.loop or code.tree.function(update.step.node)
     for node in ast.walk(stretch) if stretch is not None else ():
@@ -116,14 +134,19 @@ def _scales_elsewhere(code: Code, update: Update) -> bool:
         func = node.func if isinstance(node, ast.Call) else None
         if isinstance(func, ast.Attribute) and func.attr == "backward" and code.kind(func.value) is Kind.ENGINE:
             return True
-    return "deepspeed" in code.packages or ("accelerate" in code.packages and _accelerate_divides(code))
+    return "deepspeed" in code.packages or (
+        "accelerate" in code.packages and _accelerate_divides(code, is_whole=is_whole)
+    )
 
 
-def _accelerate_divides(code: Code) -> bool:
-    """Whether an Accelerator may have been told how many batches make a step; by default it divides by one."""
+def _accelerate_divides(code: Code, *, is_whole: bool) -> bool:
+    """Whether an Accelerator may have been told how many batches make a step; by default it divides by one.
+
+    Who loops over the batches by hand and reports their mean does not leave the count to `**options`.
+    """
     made = code.calls("accelerate.Accelerator")
     return not made or any(
-        code.may_have(each, name)
+        code.argument(each, name) is not None if is_whole else code.may_have(each, name)
         for each in made
         for name in ("gradient_accumulation_steps", "gradient_accumulation_plugin")
     )
