@@ -98,6 +98,26 @@ class Classes:
             found += self._names.bindings.all_in(each).get(name, [])
         return found
 
+    def holds_outsider(self, owner: ast.ClassDef, name: str) -> bool:
+        """Whether an attribute holds what another module defines, not a method: `self.score = roc_auc_score`.
+
+        Called, it knows nothing of the object that holds it.
+        """
+        bindings = self.attribute_bindings(owner, name)
+        return bool(bindings) and self.method(owner, name) is None and all(map(self._is_outsider, bindings))
+
+    def _is_outsider(self, binding: Binding) -> bool:
+        value = binding.value
+        if binding.how is not Bound.ASSIGNMENT or value is None:
+            return False
+        if isinstance(value, ast.Call):
+            given = [*value.args, *(each.value for each in value.keywords)]
+            if not all(isinstance(part, ast.Constant) for part in given):
+                return False
+            value = value.func
+        origin = self._names.origin(value) or ""
+        return "." in origin and not origin.startswith("<local>.")
+
     def all_attribute_bindings(self, owner: ast.ClassDef) -> list[Binding]:
         """Every assignment to an attribute of `self` in the class itself."""
         return [each for bindings in self._attributes.get(owner, {}).values() for each in bindings]

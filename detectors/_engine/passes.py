@@ -202,8 +202,8 @@ class Passes:
         if event.act is not Act.OPAQUE or not event.may_touch(model):
             return False
         name = _called(event.node)
-        if event.subject == model and event.touches == {model}:  # a method of the model
-            return re.search(r"train|eval|mode|infer|predict|test|valid", name, re.I) is not None
+        if event.subject == model:  # a method of the model
+            return _OWN_METHOD_SWITCHES.search(name) is not None
         return not _KEEPS_MODE.search(name)
 
     def is_interlude(self, flow: Flow, forward: Event) -> bool:
@@ -237,9 +237,13 @@ def _called(node: ast.AST) -> str:
     return last_name(node.func) if isinstance(node, ast.Call) else ""
 
 
+_OWN_METHOD_SWITCHES = re.compile(
+    r"train|eval|mode|infer|predict|test|valid|generat|sampl|translat|transcrib|fit|learn|run|freez|switch|step|epoch|setup|prepare",
+    re.I,
+)
 _KEEPS_MODE = re.compile(
-    r"(^|_)(load|save|log|print|count|watch|summary|optimizer|optim|scheduler|loss|criterion|clip|update|register|append|add|"
-    r"init|wrap|ddp|checkpoint|param|parameters|len|metric|plot|write|str|size|device|dataset|dataloader|loader|backward|collate|assemble|inputs?)",
+    r"(^|_)(load|save|log|print|count|watch|summary|optimizer|optim|scheduler|loss|crit|criterion|clip|update|register|append|add|"
+    r"reset|gather|track|tokenizer|tokenize|accuracy|score|average|unwrap|init|wrap|ddp|parallel|checkpoint|param|parameters|len|metric|plot|write|str|size|device|dataset|dataloader|loader|backward|collate|assemble|inputs?)",
     re.I,
 )
 

@@ -61,7 +61,10 @@ class Trail:
         if isinstance(call.func, ast.Attribute):
             event.subject = frame.translated(values.subject(call.func.value))
             owner = values.class_held_by(call.func.value)
-            event.touches |= {frame.translated(("class", owner))} if owner is not None else set()
+            if owner is not None and values.classes.holds_outsider(owner, call.func.attr):
+                event.touches -= {event.subject}
+            elif owner is not None:
+                event.touches |= {frame.translated(("class", owner))}
         return event
 
     @staticmethod
