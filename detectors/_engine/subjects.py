@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Set
 from functools import cached_property
 
-from detectors._engine.bindings import Bound
+from detectors._engine.bindings import Binding, Bound
 from detectors._engine.libraries import WRAPPERS
 from detectors._engine.names import Names
 from detectors._engine.tree import Tree
@@ -90,7 +90,20 @@ class Subjects:
                     return inner
         if not bindings:
             return ("name", None, node.id)
-        return ("name", bindings[0].scope, node.id)
+        return self._rewrapped(bindings) or ("name", bindings[0].scope, node.id)
+
+    def _rewrapped(self, bindings: tuple[Binding, ...]) -> Subject | None:
+        """The object that a name of several bindings always means: `model = self.model`, and then, on some paths,
+        `model = DataParallel(model)`."""
+        first = bindings[0].value
+        if len(bindings) < 2 or not isinstance(first, (ast.Name, ast.Attribute)):
+            return None
+        meant: set[Subject | None] = set()
+        for each in bindings:
+            if each.how is not Bound.ASSIGNMENT or not isinstance(each.value, (ast.Name, ast.Attribute, ast.Call)):
+                return None
+            meant.add(self.of(each.value))
+        return meant.pop() if len(meant) == 1 else None
 
     def methods_called_on(self, subject: Subject) -> set[str]:
         """The names of all methods this file calls on the object."""
