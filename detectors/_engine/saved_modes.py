@@ -36,8 +36,21 @@ def saved_modes(tree: Tree) -> Iterator[SavedMode]:
         function, value = tree.function(node), node.value
         if function is None or len(node.targets) != 1 or not isinstance(node.targets[0], ast.Name):
             continue
-        if isinstance(value, ast.Attribute) and value.attr == "training":
-            yield _saved(tree, node, value.value, node.targets[0].id, function)
+        mode = _mode(value)
+        if mode is not None:
+            yield _saved(tree, node, mode.value, node.targets[0].id, function)
+
+
+def _mode(value: ast.expr) -> ast.Attribute | None:
+    """`model.training`, and `bool(model.training)` or `True if model.training else False`, which say the same."""
+    match value:
+        case ast.Attribute(attr="training"):
+            return value
+        case ast.Call(func=ast.Name(id="bool"), args=[inner]):
+            return _mode(inner)
+        case ast.IfExp(test=inner, body=ast.Constant(value=True), orelse=ast.Constant(value=False)):
+            return _mode(inner)
+    return None
 
 
 def _saved(tree: Tree, node: ast.Assign, model: ast.expr, name: str, function: Function) -> SavedMode:

@@ -43,6 +43,7 @@ https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Mod
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
 from detectors import (
@@ -53,6 +54,7 @@ from detectors import (
     Code,
     Event,
     Flow,
+    Function,
     Loop,
     Problem,
     Region,
@@ -65,7 +67,8 @@ from detectors import (
 )
 
 TIER = Tier.BUG
-WORDS = ("backward|.training", ".eval()|.train(")
+WORDS = ("backward|.training|on_train_|contextmanager", ".eval()|.train(")
+_TRAINING_HOOK = re.compile(r"on_(before_)?train_(batch|epoch)_(start|end)$")
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -79,6 +82,8 @@ def detect(code: Code) -> Iterator[Problem]:
     unrestored = list(_never_restored(code))
     yield from unrestored
     yield from _left_by_another(code, {each.line for each in unrestored})
+    yield from _left_by_hook(code)
+    yield from _left_by_context(code)
 
 
 def _flows(code: Code) -> list[Flow]:
@@ -102,6 +107,84 @@ def _never_restored(code: Code) -> Iterator[Problem]:
             mend=_restoring(code, saved, switched),
             related=[(saved.node, "saves the mode")],
         )
+
+
+def _left_by_hook(code: Code) -> Iterator[Problem]:
+    """A framework's hook in the midst of training that evaluates the model it is given, and returns in eval mode."""
+    for flow in code.flows if "on_train_" in code.text and not code.is_test else []:
+        hook = flow.root
+        if hook is None or not _TRAINING_HOOK.match(hook.name) or not code.framework(hook):
+            continue
+        for switched in flow.of(Act.EVAL_MODE):
+            model = switched.subject
+            if model is None or not _runs_until_the_end(code, flow, switched):
+                continue
+            name = code.name(switched.target)
+            yield code.problem(
+                code.tree.statement(switched.node),
+                f"`{name}` stays in eval mode when `{hook.name}` returns, and training goes on in it: nothing switches "
+                "back after this evaluation.",
+                mend=[code.source.insert_after(_end_of_evaluation(code, switched), f"{name}.train()")],
+                related=[(hook, "runs in the midst of training")],
+            )
+            break
+
+
+def _runs_until_the_end(code: Code, flow: Flow, switched: Event) -> bool:
+    """Whether the model, all of it, is run after `eval()`, and is still in eval mode where the run returns."""
+
+    def switches(event: Event) -> bool:
+        return event is not switched and code.passes.switches(event, switched.subject)
+
+    def runs(event: Event) -> bool:
+        return event.act is Act.FORWARD and event.subject == switched.subject
+
+    return flow.reaches(switched, runs, avoiding=switches) and flow.reaches(
+        switched, lambda event: event is flow.end, avoiding=switches
+    )
+
+
+def _left_by_context(code: Code) -> Iterator[Problem]:
+    """A context manager that switches to eval mode and does nothing when it is left."""
+    if code.is_test or "contextmanager" not in code.text:
+        return
+    for function in code.tree.all(*FUNCTIONS):
+        if not any((code.origin(each) or "").endswith("contextmanager") for each in function.decorator_list):
+            continue
+        own = [each for each in code.tree.below(function) if code.tree.function(each) is function]
+        leaves = [each for each in own if isinstance(each, ast.Yield)]
+        calls = [each for each in own if isinstance(each, ast.Call)]
+        switched = next((each for each in calls if _switches_given(code, function, each)), None)
+        if switched is None or not leaves or any(each.value is not None for each in leaves):
+            continue
+        last = max(each.lineno for each in leaves)
+        after = [each for each in own if isinstance(each, (ast.Call, ast.Assign, ast.With)) and each.lineno > last]
+        if after or switched.lineno > last:
+            continue
+        model = ast.unparse(switched.func.value) if isinstance(switched.func, ast.Attribute) else ""
+        yield code.problem(
+            code.tree.statement(switched),
+            f"`{function.name}` switches `{model}` to eval mode and leaves it there: nothing after its `yield` "
+            "switches back.",
+            related=[(leaves[-1], "what is run in it")],
+        )
+
+
+def _switches_given(code: Code, function: Function, call: ast.Call) -> bool:
+    """`eval()` on a parameter, or on each of its modules."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr != "eval" or call.args or call.keywords:
+        return False
+    root: ast.expr | None = root_of(call.func.value)
+    while isinstance(root, ast.Name):
+        bindings = code.names.reaching(root)
+        if len(bindings) != 1:
+            return False
+        if bindings[0].how is Bound.PARAMETER:
+            return bindings[0].scope is function
+        value = bindings[0].value if bindings[0].how is Bound.ITEM else None
+        inner = value.func if isinstance(value, ast.Call) else value  # `model.modules()`
+        root = root_of(inner) if inner is not None else None
+    return False
 
 
 def _restoring(code: Code, saved: SavedMode, switched: ast.Call) -> list[Change]:
