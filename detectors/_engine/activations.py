@@ -135,6 +135,27 @@ class Activations:
         """Every call of a torch loss whose kind is certain, in source order."""
         return [loss for call in self._tree.all(ast.Call) if (loss := self._loss(call)) is not None]
 
+    @cached_property
+    def possible_cross_entropies(self) -> list[Loss]:
+        """The calls of a criterion that is a cross-entropy or something else, whichever a condition chose that the call
+        itself does not stand under."""
+        return [loss for call in self._tree.all(ast.Call) if (loss := self._possible(call)) is not None]
+
+    def _possible(self, call: ast.Call) -> Loss | None:
+        if len(call.args) < 2 or isinstance(call.args[0], ast.Starred) or self._names.origin(call.func) is not None:
+            return None
+        values = self._values.of(call.func) if isinstance(call.args[0], ast.Call) else ()
+        made = [each.call for each in values if each.origin == "torch.nn.CrossEntropyLoss" and each.call is not None]
+        if not made or len(made) == len(values) or any(self._asked(call) & self._asked(each) for each in made):
+            return None
+        return Loss(call, "cross_entropy", call.args[0], call.args[1], made[0])
+
+    def _asked(self, node: ast.AST) -> set[str]:
+        """What the conditions around a node ask about."""
+        tests = [each.test for each in self._tree.ancestors(node) if isinstance(each, (ast.If, ast.IfExp))]
+        parts = (part for test in tests for part in ast.walk(test) if isinstance(part, (ast.Name, ast.Attribute)))
+        return {each.id if isinstance(each, ast.Name) else each.attr for each in parts} - {"self", "args", "config"}
+
     def _loss(self, call: ast.Call) -> Loss | None:
         if len(call.args) + len(call.keywords) < 2 or any(isinstance(each, ast.Starred) for each in call.args[:2]):
             return None

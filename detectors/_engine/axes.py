@@ -6,6 +6,7 @@ permutes dimensions or multiplies matrices ends the search: there, dimension 0 m
 """
 
 import ast
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from detectors._engine.reshapes import (
     takes_a_step,
 )
 from detectors._engine.shapes import Shapes
+from detectors._engine.subjects import last_name
 from detectors._engine.tree import FUNCTIONS, Function, Tree
 from detectors._engine.values import Values
 
@@ -38,6 +40,7 @@ _ELEMENTWISE = frozenset(
         *("detach", "cpu", "cuda", "to", "float", "double", "half", "clone", "contiguous", "numpy", "type", "clamp"),
         *("dropout", "elu", "abs", "div", "masked_fill", "nan_to_num", "data", "logits", "selu", "squeeze", "mean"),
         *("sum", "view", "reshape", "flatten", "index_select", "bfloat16", "softplus", "silu", "add", "mul", "neg"),
+        *("from_numpy", "as_tensor"),
     ]
 )
 _LOOSE = frozenset(["squeeze", "mean", "sum"])  # with another dimension gone, what is left may be flat
@@ -330,10 +333,34 @@ class Axes:
             name = self._activations.function_origin(above)
             if name in telling and self.dimension(above) == 1:
                 return f"line {above.lineno} takes `{name}` of it over dimension 1"
+        if self._counts_classes(use):
+            return f"line {use.lineno} counts the classes in dimension 1"
         match above:
             case ast.Subscript(slice=ast.Tuple(elts=[rows, _]), value=value) if value is use and is_every_row(rows):
                 return f"line {above.lineno} takes one entry of each row"
         return None
+
+    def _counts_classes(self, use: ast.Name) -> bool:
+        """`num_classes = x.size(1)`, `assert x.shape[1] == num_classes`."""
+        size: ast.AST | None = self._tree.parents.get(use)
+        for _ in range(2):
+            size = self._tree.parents.get(size) if size is not None else None
+            if isinstance(size, (ast.Call, ast.Subscript)) and ast.unparse(size) in (
+                f"{use.id}.size(1)",
+                f"{use.id}.shape[1]",
+            ):
+                above = self._tree.parents.get(size)
+                above = self._tree.parents.get(above) if isinstance(above, ast.BoolOp) else above
+                match above:
+                    case ast.Assign(targets=[ast.Name(id=name)]):
+                        return _COUNTS.fullmatch(name) is not None
+                    case ast.Compare(left=left, ops=[ast.Eq()], comparators=[other]):
+                        other = other if left is size else left
+                        key = other.slice if isinstance(other, ast.Subscript) else other
+                        said = key.value if isinstance(key, ast.Constant) else last_name(key)
+                        return isinstance(said, str) and _COUNTS.fullmatch(said) is not None
+                return False
+        return False
 
     # -- what calls are about -----------------------------------------------------------------------------
 
@@ -377,6 +404,7 @@ class Axes:
         return name in _MIXING or (isinstance(node, ast.Attribute) and node.attr in ("T", "mT"))
 
 
+_COUNTS = re.compile(r"n_class(es)?|num_class(es)?|num_labels|n_labels|nb_class(es)?|class_num", re.I)
 _AROUND = ("enumerate", "tqdm", "tqdm.tqdm")
 _MIXING = frozenset(
     [

@@ -103,6 +103,8 @@ class AxisUses:
                     break
                 node, above = run, self._tree.parents.get(run)
             above = self._tree.parents.get(above) if isinstance(above, ast.keyword) else above
+            if isinstance(above, ast.Call) and last_name(above.func) in ("tensor", "as_tensor") and node in above.args:
+                node, above = above, self._tree.parents.get(above)
             if not isinstance(above, ast.Call):
                 continue
             name = self._activations.function_origin(above)
@@ -117,7 +119,9 @@ class AxisUses:
     def _counts_last(self, one_hot: ast.Call, call: ast.Call) -> bool:
         """`one_hot(choice, num_classes=x.size(-1))`."""
         count = one_hot.args[1] if len(one_hot.args) > 1 else next((k.value for k in one_hot.keywords), None)
-        return count is not None and bool(re.search(r"\.(size\((-1|1|2)\)|shape\[(-1|1|2)\])$", ast.unparse(count)))
+        return count is not None and bool(
+            re.search(r"\.(size\((-1|1|2)\)|(shape|size\(\))\[(-1|1|2)\])$", ast.unparse(count))
+        )
 
     def _one_way_of_two(self, call: ast.Call, operand: ast.expr) -> str | None:
         """`if x.dim() > 1: x = x.argmax(0)`, and the same choice along another dimension under another condition."""
@@ -129,6 +133,12 @@ class AxisUses:
             if same and isinstance(operand, ast.Name) and self._asks_for_more(above.test, operand.id):
                 return f"line {above.lineno} asks whether each row holds scores or is a choice already"
         otherwise = isinstance(above, ast.If) and statement in above.orelse
+        if isinstance(above, ast.If) and otherwise and self._asks_for_one(above.test, operand):
+            same = target is not None and ast.unparse(target) == ast.unparse(operand)
+            if same or any(
+                isinstance(each, ast.Assign) and ast.unparse(each.value) == ast.unparse(operand) for each in above.body
+            ):
+                return f"line {above.lineno} asks whether each row holds scores or is a choice already"
         if isinstance(above, ast.If) and otherwise and isinstance(operand, ast.Name):
             classes = re.compile(rf"{operand.id}\.(size\(1\)|shape\[1\]) == 1")
             if classes.fullmatch(ast.unparse(above.test)):
@@ -141,6 +151,12 @@ class AxisUses:
             ):
                 return f"line {other.lineno} has its entries in dimension {dimension}"
         return None
+
+    @staticmethod
+    def _asks_for_one(test: ast.expr, operand: ast.expr) -> bool:
+        """`x.dim() == 1`, where the other branch has the scores."""
+        text = ast.unparse(operand)
+        return ast.unparse(test) in (f"{text}.dim() == 1", f"{text}.ndim == 1", f"len({text}.shape) == 1")
 
     @staticmethod
     def _asks_for_more(test: ast.expr, name: str) -> bool:

@@ -12,6 +12,7 @@ from detectors._engine.loaders import Loaders
 from detectors._engine.options import Options
 from detectors._engine.preprocessing import Preprocessing
 from detectors._engine.provenance import Provenance
+from detectors._engine.row_pairs import RowPairs
 from detectors._engine.seeds import Seeds
 from detectors._engine.shapes import Shapes
 from detectors._engine.splits import Splits
@@ -70,6 +71,11 @@ class DataAnswers(TrainingAnswers):
     def axes(self) -> Axes:
         """Whether dimension 0 of a tensor counts examples."""
         return Axes(self.tree, self.names, self.values, self.activations, self.shapes)
+
+    @cached_property
+    def row_pairs(self) -> RowPairs:
+        """What choices along dimension 0 are used with that has an entry for each row."""
+        return RowPairs(self.tree, self.names, self.axes)
 
     @cached_property
     def axis_uses(self) -> AxisUses:

@@ -3,6 +3,7 @@
 import ast
 import re
 
+_CASTS = ("long", "int", "to", "cuda", "cpu")
 _CLASSES = re.compile(r"(vocab\w*|classes|num_labels|n_labels|n_?tokens?)$|\.(size\(-1\)|shape\[-1\])$", re.I)
 
 
@@ -64,7 +65,9 @@ def elements(node: ast.expr) -> list[ast.expr]:
 
 
 def is_every_row(node: ast.expr) -> bool:
-    """`range(len(x))` or `torch.arange(n)`: an index that goes through the rows."""
+    """`range(len(x))` or `torch.arange(n).long()`: an index that goes through the rows."""
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CASTS:
+        node = node.func.value
     last = node.func if isinstance(node, ast.Call) else None
     return isinstance(last, (ast.Name, ast.Attribute)) and ast.unparse(last).rpartition(".")[2] in ("range", "arange")
 

@@ -89,6 +89,10 @@ def detect(code: Code) -> Iterator[Problem]:
             yield _twice(code, loss, applied)
         elif applied.activation in _MISSING.get(loss.name, ()):
             yield _missing(code, loss, applied)
+    for loss in code.activations.possible_cross_entropies:
+        applied = code.activations.of(loss.input)
+        if applied.activation is _A.SOFTMAX and applied.node is loss.input:
+            yield _twice(code, loss, applied)
     yield from _log_of_softmax(code)
     if "keras" in code.text:
         yield from _of_keras(code)

@@ -259,6 +259,7 @@ def _why_wrong(code: Code, call: ast.Call, operand: ast.expr) -> str | None:
     if rows is not None and rows.certain and argmax and rows.step:
         return f"holds the scores of each sequence ({rows.why})"
     used = code.axis_uses.of_choice(call, operand) if argmax and not _is_item(operand) else None
+    used = used or (code.row_pairs.of_choice(call, operand) if argmax else None)
     if used is not None:
         return f"holds scores for each row ({used})"
     if code.choices.is_measured(call):
