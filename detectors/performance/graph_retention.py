@@ -69,7 +69,7 @@ def _of_iterations(code: Code) -> Iterator[Problem]:
         loop = _repeated(code, node, backward)
         if code.gradients.backpropagated_by(keeper) is not None or not _outlives(code, keeper, loop, node):
             continue
-        if "mxnet" in code.packages or "paddle" in code.packages:
+        if "mxnet" in code.packages or "paddle" in code.packages or _is_given_back(code, keeper, backward):
             continue
         for place, value in _places(code, node, kept):
             leaves = code.tensors.attached_leaves(value)
@@ -85,6 +85,18 @@ def _of_iterations(code: Code) -> Iterator[Problem]:
                 fix=fix,
                 related=[(backward, "the gradients were computed here")],
             )
+
+
+def _is_given_back(code: Code, keeper: ast.expr, backward: ast.Call) -> bool:
+    """Whether the caller gets the sum and says itself who computes the gradients: `if backward: loss.backward()`."""
+    function = code.tree.function(backward)
+    if function is None or not isinstance(keeper, ast.Name) or code.tree.function(keeper) is not function:
+        return False
+    given = {each.arg for each in (*function.args.args, *function.args.kwonlyargs)}
+    tests = [each.test for each in code.tree.ancestors(backward) if isinstance(each, ast.If)]
+    asked = {part.id for test in tests for part in ast.walk(test) if isinstance(part, ast.Name)}
+    returned = (each.value for each in code.values.calls.returns(function))
+    return bool(asked & given) and any(isinstance(each, ast.Name) and each.id == keeper.id for each in returned)
 
 
 def _is_rebound(code: Code, backward: ast.Call, kept: ast.expr) -> bool:

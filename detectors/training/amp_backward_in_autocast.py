@@ -35,7 +35,7 @@ https://docs.pytorch.org/docs/stable/amp.html#torch.autocast
 import ast
 from collections.abc import Iterator
 
-from detectors import Act, Change, Code, Event, Kind, Problem, Region, Tier
+from detectors import Act, Change, Code, Event, Kind, Problem, Region, Tier, last_name
 
 TIER = Tier.RISK
 WORDS = ("backward", "autocast")
@@ -48,7 +48,7 @@ def detect(code: Code) -> Iterator[Problem]:
     for flow in code.flows:
         for backward in flow.of(Act.BACKWARD):
             region = _autocast(backward)
-            if region is None or _is_off(code, region):
+            if region is None or _is_off(code, region) or _is_somebody_elses(code, backward):
                 continue
             yield code.problem(
                 backward.node,
@@ -57,6 +57,15 @@ def detect(code: Code) -> Iterator[Problem]:
                 mend=_dedented(code, backward),
                 related=[(region, "the region")],
             )
+
+
+def _is_somebody_elses(code: Code, backward: Event) -> bool:
+    """Whether an object out of sight is handed the loss: `runtime.backward(loss, optimizer)` may do more than that."""
+    call = backward.node
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or not call.args:
+        return False
+    is_owner = backward.target is call.func.value and "loss" not in last_name(call.func.value).lower()
+    return is_owner and "loss" in last_name(call.args[0]).lower()
 
 
 def _autocast(event: Event) -> ast.AST | None:

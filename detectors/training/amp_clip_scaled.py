@@ -92,8 +92,9 @@ def _scaled_before(code: Code, flow: Flow, clip: Event, step: Event) -> Event | 
         if not flow.reaches(backward, lambda event: event is clip, avoiding=ends):
             continue
         loop = common_loop(backward, clip)
+        unscales = [each for each in flow.events if code.precision.unscales(each)]
         if not any(
-            _is_between(flow, backward, each, clip, loop) for each in flow.events if code.precision.unscales(each)
+            _is_between(flow, backward, each, clip, loop) or _is_just_before(flow, each, clip) for each in unscales
         ):
             return backward
     return None
@@ -132,6 +133,14 @@ def _is_between(flow: Flow, backward: Event, event: Event, clip: Event, loop: Lo
     return flow.reaches(backward, lambda other: other is event, avoiding=ends, inside=loop) and flow.reaches(
         event, lambda other: other is clip, avoiding=ends, inside=loop
     )
+
+
+def _is_just_before(flow: Flow, event: Event, clip: Event) -> bool:
+    """Whether the clipping follows the event within an iteration, with no gradients computed in between: those of an
+    earlier iteration are unscaled too."""
+    loop = common_loop(event, clip)
+    ends = _ends_round(loop, Act.BACKWARD, Act.SCALER_STEP, Act.ZERO_GRAD)
+    return flow.reaches(event, lambda other: other is clip, avoiding=ends, inside=loop)
 
 
 def _ends_round(loop: Loop | None, *acts: Act) -> Callable[[Event], bool]:
