@@ -96,9 +96,7 @@ class Recovery:
         while True:
             pause = self._seconds
             try:
-                recovered = await self.round()
-                if recovered.passed_over:
-                    pause = min(pause, SOON)
+                await self.round()
             except RetryLater as later:
                 pause = min(pause, max(later.seconds, SOON))
                 log.warning("deliveries were not recovered; it is tried again", reason=str(later))
@@ -117,13 +115,8 @@ class Recovery:
         overlap = min(max(2 * self._seconds, LEAST_OVERLAP), OVERLAP_SECONDS)
         settled = min(recovered.read_at, recovered.unsettled_since or recovered.read_at) - overlap
         await self._store.set(_MARK, str(settled).encode(), seconds=LOG_SECONDS)
-        if recovered.asked_for or recovered.given_up or recovered.passed_over:
-            log.info(
-                "asked for missed deliveries",
-                again=recovered.asked_for,
-                given_up=recovered.given_up,
-                passed_over=recovered.passed_over,
-            )
+        if recovered.asked_for or recovered.given_up:
+            log.info("asked for missed deliveries", again=recovered.asked_for, given_up=recovered.given_up)
         return recovered
 
 

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from app import metrics, recovery
 from app.events import RetryLater
-from app.github import deliveries
+from app.github import deliveries, weather
 from app.github.deliveries import Recovered
 from app.queue.inbox import Inbox
 from app.recovery import IsFinished, Recovery
@@ -43,6 +43,7 @@ def github() -> Iterator[Simulator]:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "LEASE_SECONDS", 0.6)
     monkeypatch.setattr(recovery, "SOON", 0.05)
+    monkeypatch.setattr(weather, "BREATHER", 0.05)
 
 
 @dataclass
@@ -197,7 +198,7 @@ def test_a_clock_that_is_wrong_by_hours_hides_no_missed_delivery(github: Simulat
 
 def test_after_trouble_the_next_round_is_soon(github: Simulator, url: str) -> None:
     missed(github, repository_with(github, train=LOOP))
-    github.faults.script("GET", "/app/hook/deliveries", faults.server_error(), faults.server_error())
+    github.faults.script("GET", "/app/hook/deliveries", *[faults.server_error()] * deliveries.MOST_TRIES)
 
     async def body(store: Store) -> None:
         bot = Bot(github)
@@ -210,6 +211,22 @@ def test_after_trouble_the_next_round_is_soon(github: Simulator, url: str) -> No
     on(url, body)
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_call_that_stumbles_is_made_again(github: Simulator, url: str, method: str) -> None:
+    missed(github, repository_with(github, train=LOOP))
+    github.faults.script(method, "/app/hook/deliveries", faults.reset(), faults.secondary_limit(429, 1))
+    look(github, url)
+    assert len(redelivered(github)) == 2
+
+
+def test_a_github_that_wants_a_long_silence_is_left_alone(github: Simulator, url: str) -> None:
+    missed(github, repository_with(github, train=LOOP))
+    github.faults.script("POST", "/attempts$", faults.secondary_limit(403, 30))
+    with pytest.raises(RetryLater):
+        look(github, url)
+    assert sum(call.path.endswith("/attempts") for call in github.calls) == 1
+
+
 def test_a_delivery_that_github_will_not_repeat_does_not_keep_us_from_the_others(github: Simulator, url: str) -> None:
     repository = repository_with(github, train=LOOP)
     missed(github, repository)
@@ -217,54 +234,6 @@ def test_a_delivery_that_github_will_not_repeat_does_not_keep_us_from_the_others
     github.faults.script("POST", "/attempts$", faults.server_error(422))
     look(github, url)
     assert len(redelivered(github)) == 3, "two pull requests, opened and edited, but for one"
-
-
-def test_one_call_that_comes_to_nothing_does_not_keep_the_others_waiting(github: Simulator, url: str) -> None:
-    missed(github, repository_with(github, train=LOOP))
-    github.faults.script("POST", "/attempts$", faults.server_error(), None, faults.reset())
-    rounds = list[Recovered]()
-
-    async def body(store: Store) -> None:
-        bot = Bot(github)
-        recovery = Recovery(store, bot.reviewer, never)
-        for _ in range(2):
-            rounds.append(await recovery.round())
-        await bot.reviewer.close()
-
-    events = on(url, body)
-    assert [(each.asked_for, each.passed_over) for each in rounds] == [(1, 1), (0, 1)]
-    assert "asked for missed deliveries" in events
-
-
-def test_what_was_passed_over_is_asked_for_soon(github: Simulator, url: str) -> None:
-    missed(github, repository_with(github, train=LOOP))
-    github.faults.script("POST", "/attempts$", faults.server_error(), None, faults.server_error())
-
-    async def body(store: Store) -> None:
-        bot = Bot(github)
-        task = asyncio.create_task(Recovery(store, bot.reviewer, never).run())
-        await until(lambda: sum(each.redelivery for each in github.deliveries) == 2)
-        task.cancel()
-        await asyncio.wait([task])
-        await bot.reviewer.close()
-
-    on(url, body)
-
-
-def test_a_github_that_is_down_is_left_alone(github: Simulator, url: str) -> None:
-    repository = repository_with(github, train=LOOP)
-    for _ in range(3):
-        missed(github, repository)
-    github.faults.script("POST", "/attempts$", *[faults.server_error()] * 6)
-
-    async def body(store: Store) -> None:
-        bot = Bot(github)
-        with pytest.raises(RetryLater):
-            await Recovery(store, bot.reviewer, never).round()
-        await bot.reviewer.close()
-
-    on(url, body)
-    assert sum(call.path.endswith("/attempts") for call in github.calls) == deliveries.DOWN_AFTER
 
 
 @contextlib.contextmanager

@@ -4,25 +4,28 @@ GitHub does not retry by itself and keeps the log three days (seven on Enterpris
 `X-GitHub-Delivery`. https://docs.github.com/rest/apps/webhooks#list-deliveries-for-an-app-webhook
 """
 
+import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import structlog
 
+from app.events import RetryLater
 from app.github.connection import GitHub
-from app.github.weather import Refused, Unwell
+from app.github.weather import Answer, Refused
 from app.webhook import is_acted_on
 
 #: Pages of a hundred, the newest first.
 MOST_PAGES = 100
 #: A delivery that failed so often is not asked for again.
 MOST_ATTEMPTS = 10
-#: After so many calls in a row that came to nothing GitHub is down, and not only unlucky.
-DOWN_AFTER = 3
+#: A call is made so often, when GitHub wants no longer pause in between than so many seconds: a round is hundreds of
+#: calls, and one that stumbles must not cost the others.
+MOST_TRIES, LONGEST_PAUSE = 3, 10.0
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
 
 log = structlog.get_logger("mlstaff.deliveries")
@@ -32,13 +35,12 @@ log = structlog.get_logger("mlstaff.deliveries")
 class Recovered:
     """How many deliveries were asked for again, and how many are given up after too many attempts.
 
-    `passed_over` are those that GitHub was too unwell to be asked for. `unsettled_since` is when the first failed of
-    those that are not known to have arrived, `read_at` when the log was read, both by GitHub's clock.
+    `unsettled_since` is when the first failed of those that are not known to have arrived, `read_at` when the log was
+    read, both by GitHub's clock.
     """
 
     asked_for: int = 0
     given_up: int = 0
-    passed_over: int = 0
     unsettled_since: float | None = field(default=None, compare=False)
     read_at: float = field(default=0.0, compare=False)
 
@@ -60,7 +62,7 @@ async def recover(
     """Ask again for what failed since then (None: since the log begins) and was not finished in another way.
 
     What has failed again is asked for after `pause` seconds, then twice as many each time, so that at five minutes
-    ten attempts fill the days of the log. One call that comes to nothing does not keep the others waiting.
+    ten attempts fill the days of the log.
 
     Raises:
         RetryLater, Refused: the log cannot be read now, or what is in it cannot be asked for.
@@ -69,8 +71,8 @@ async def recover(
     attempts = defaultdict[str, list[Attempt]](list)
     for attempt in log_entries:
         attempts[attempt.delivery].append(attempt)
-    given_up = 0
-    unsettled, due = list[float](), list[Attempt]()
+    asked_for = given_up = 0
+    unsettled = list[float]()
     for delivery, tries in attempts.items():
         is_over = any(each.is_delivered for each in tries) or not tries[0].is_acted_on
         if is_over or await is_finished(delivery):
@@ -80,9 +82,8 @@ async def recover(
             continue
         unsettled.append(min(each.at for each in tries))
         if _is_due(tries, read_at, pause):
-            due.append(max(tries, key=lambda each: each.at))
-    asked_for, passed_over = await _redeliver(github, due)
-    return Recovered(asked_for, given_up, passed_over, min(unsettled, default=None), read_at)
+            asked_for += await _redelivered(github, max(tries, key=lambda each: each.at))
+    return Recovered(asked_for, given_up, min(unsettled, default=None), read_at)
 
 
 def _is_due(tries: list[Attempt], now: float, pause: float) -> bool:
@@ -92,26 +93,15 @@ def _is_due(tries: list[Attempt], now: float, pause: float) -> bool:
     return now - max(each.at for each in tries) >= pause * 2.0 ** (len(tries) - 2)
 
 
-async def _redeliver(github: GitHub, due: Iterable[Attempt]) -> tuple[int, int]:
-    """Ask for them, one after the other; how many were asked for, and how many GitHub was too unwell to take.
-
-    What GitHub refuses must not keep us from the rest.
-    """
-    asked_for = passed_over = in_a_row = 0
-    for attempt in due:
-        try:
-            await github.as_app("POST", f"/app/hook/deliveries/{attempt.id}/attempts", {})
-        except Refused as refused:
-            log.warning("a delivery cannot be repeated", delivery=attempt.delivery, reason=str(refused))
-        except Unwell:
-            passed_over, in_a_row = passed_over + 1, in_a_row + 1
-            if in_a_row == DOWN_AFTER:
-                raise
-            continue
-        else:
-            asked_for += 1
-        in_a_row = 0
-    return asked_for, passed_over
+async def _redelivered(github: GitHub, attempt: Attempt) -> bool:
+    """Ask for it, twice rather than not at all: the queue takes a delivery once. What GitHub refuses here must not
+    keep us from the rest."""
+    try:
+        await _patiently(github, "POST", f"/app/hook/deliveries/{attempt.id}/attempts")
+    except Refused as refused:
+        log.warning("a delivery cannot be repeated", delivery=attempt.delivery, reason=str(refused))
+        return False
+    return True
 
 
 async def _log(github: GitHub, since: float | None) -> tuple[float, list[Attempt]]:
@@ -119,7 +109,7 @@ async def _log(github: GitHub, since: float | None) -> tuple[float, list[Attempt
     longer matters. Only GitHub's clock counts, as ours may be wrong by hours."""
     path, found, read_at = "/app/hook/deliveries?per_page=100", list[Attempt](), 0.0
     for _ in range(MOST_PAGES):
-        answer = await github.as_app("GET", path)
+        answer = await _patiently(github, "GET", path)
         read_at = read_at or answer.time
         page = [_attempt(each) for each in answer.json() or ()]
         found += [each for each in page if since is None or each.at >= since]
@@ -130,6 +120,18 @@ async def _log(github: GitHub, since: float | None) -> tuple[float, list[Attempt
     else:
         log.warning("the log of deliveries is not read to its end", deliveries=len(found))
     return read_at, found
+
+
+async def _patiently(github: GitHub, method: str, path: str) -> Answer:
+    """A call as the App, made again after a short trouble."""
+    for _ in range(MOST_TRIES - 1):
+        try:
+            return await github.as_app(method, path)
+        except RetryLater as later:
+            if later.seconds > LONGEST_PAUSE:
+                raise
+            await asyncio.sleep(later.seconds)
+    return await github.as_app(method, path)
 
 
 def _attempt(entry: Mapping[str, Any]) -> Attempt:
