@@ -70,10 +70,10 @@ def detect(code: Code) -> Iterator[Problem]:
             if cut is None:
                 continue
             where = "" if cut.lineno == backward.line else f" at line {cut.lineno}"
+            what = "" if cut is backward.target else f": `{code.name(cut)}`{where} cuts it"
             yield code.problem(
                 backward.node,
-                f"`{code.name(backward.target)}` has no graph: `{code.name(cut)}`{where} cuts it, so no "
-                "gradient reaches "
+                f"`{code.name(backward.target)}` has no graph{what}, so no gradient reaches "
                 f"what `{code.name(update.step.target)}` steps.",
                 show=[cut],
                 related=[(cut, "cuts the graph"), (update.step.node, "the step without gradients")],
