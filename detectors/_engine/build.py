@@ -3,11 +3,13 @@
 import ast
 from collections import Counter
 
-from detectors._engine.events import Act
+from detectors._engine.events import Act, Region
+from detectors._engine.flags import told
 from detectors._engine.flow import Event, Flow, Frontier, Guard
 from detectors._engine.follow import Follower
 from detectors._engine.frames import Frame, LoopExits
 from detectors._engine.opaque import is_opaque
+from detectors._engine.subjects import last_name
 from detectors._engine.trail import Trail, connect
 from detectors._engine.tree import FUNCTIONS, Function, Loop
 from detectors._engine.unit import Unit
@@ -115,6 +117,9 @@ class FlowBuilder:
         if isinstance(yes.test, ast.Constant):
             taken = statement.body if bool(yes.test.value) is yes.holds else statement.orelse
             return self._block(taken, frame, [(branch, None)])
+        flag = told(statement.test, frame, self._trail.unit.names) if frame.flags else None
+        if flag is not None:
+            return self._block(statement.body if flag.value else statement.orelse, frame, [(branch, None)])
         return [
             *self._guarded(statement.body, yes, frame, branch),
             *self._guarded(statement.orelse, no, frame, branch),
@@ -162,7 +167,7 @@ class FlowBuilder:
                 )
             return self._with(items[1:], body, frame, self._trail.append(self._trail.opaque(call, frame), frontier))
         frontier = self._expression(context, frame, frontier)
-        region = self._trail.unit.actions.region(context)
+        region = self._region(context, frame)
         if region is None:
             return self._with(items[1:], body, frame, frontier)
         self._trail.regions.append((region, context))
@@ -170,6 +175,26 @@ class FlowBuilder:
         frontier = self._with(items[1:], body, frame, frontier)
         self._trail.regions.pop()
         return self._trail.append(self._trail.event(Act.EXIT, context, frame), frontier) if frontier else frontier
+
+    def _region(self, context: ast.expr, frame: Frame) -> Region | None:
+        """What the `with` item does in this call: `set_grad_enabled(train)` where it is told `train`."""
+        region = self._trail.unit.actions.region(context)
+        if region is not Region.SOME_GRAD or not frame.flags or not isinstance(context, ast.Call):
+            return region
+        given = [*context.args, *(each.value for each in context.keywords)]
+        flag = told(given[0], frame, self._trail.unit.names) if len(given) == 1 else None
+        is_switch = last_name(context.func) == "set_grad_enabled"
+        if flag is None or not is_switch:
+            return region
+        return Region.GRAD if flag.value else Region.NO_GRAD
+
+    def _act(self, act: Act, call: ast.Call, frame: Frame) -> Act:
+        """What the call does in this call of the function: `model.train(is_training)` where it is told."""
+        if act is not Act.SOME_MODE or not frame.flags:
+            return act
+        given = [*call.args, *(each.value for each in call.keywords)]
+        flag = told(given[0], frame, self._trail.unit.names) if len(given) == 1 else None
+        return act if flag is None else Act.TRAIN_MODE if flag.value else Act.EVAL_MODE
 
     def _is_context_manager(self, function: Function) -> bool:
         origins = [self._trail.unit.names.origin(each) or "" for each in function.decorator_list]
@@ -221,7 +246,7 @@ class FlowBuilder:
             if actions[0].act in (Act.STEP, Act.SCALER_STEP):
                 frontier = self._closures(call, frame, frontier)
             for action in actions:
-                event = self._trail.event(action.act, call, frame, action.target)
+                event = self._trail.event(self._act(action.act, call, frame), call, frame, action.target)
                 frontier = self._trail.append(event, frontier)
             return frontier
         function = self._follower.called(call, frame)

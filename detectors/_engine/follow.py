@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Callable
 
+from detectors._engine.flags import told
 from detectors._engine.flow import Frontier
 from detectors._engine.frames import Frame
 from detectors._engine.subjects import Subject
@@ -110,10 +111,16 @@ class Follower:
             argument = values.calls.argument_for(function, call, parameter)
             if argument is None:
                 continue
+            self._bind_flag(inner, parameter, argument, frame)
             inner.arguments.setdefault(parameter, frame.translated(values.subject(argument)))
             target = values.calls.target(argument) if isinstance(argument, (ast.Name, ast.Attribute)) else None
             if isinstance(target, FUNCTIONS):
                 inner.functions[parameter] = target
+
+    def _bind_flag(self, inner: Frame, parameter: str, argument: ast.expr, frame: Frame) -> None:
+        flag = told(argument, frame, self._trail.unit.names)
+        if flag is not None:
+            inner.flags[parameter] = flag.value
 
     def body(self, frame: Frame, frontier: Frontier) -> Frontier:
         """The function's body with its decorators around it; ends where it returns."""

@@ -126,13 +126,12 @@ class Passes:
 
     def _evaluations_of(self, flow: Flow) -> Iterator[EvaluationPass]:
         backwards = [*flow.of(Act.BACKWARD), *flow.of(Act.STEP)]
-        training_functions = {each.function for each in backwards if not each.loops}
         for forward in flow.of(Act.FORWARD):
             loop = self._own_loop(forward)
             if loop is not None:
-                is_beside = any(loop in each.loops for each in backwards)
+                is_beside = any(loop in each.loops and _is_of_one_call(forward, each) for each in backwards)
             else:
-                is_beside = forward.function in training_functions or self._holds_backward(forward, backwards)
+                is_beside = self._holds_backward(forward, backwards)
             if is_beside or self._is_step_of_training(flow, forward):
                 if not self.is_interlude(flow, forward):
                     continue
@@ -166,7 +165,7 @@ class Passes:
         return any(event.act in (Act.BACKWARD, Act.STEP) for flow in self._flows for event in flow.events)
 
     def _holds_backward(self, forward: Event, backwards: list[Event]) -> bool:
-        return any(each.function is forward.function for each in backwards)
+        return any(each.function is forward.function and each.calls == forward.calls for each in backwards)
 
     def _own_loop(self, forward: Event) -> Loop | None:
         """The innermost loop of the forward call's own function that holds it."""
@@ -231,6 +230,11 @@ class Passes:
             return False
         others = [each for each in flow.events if each not in evals and self.switches(each, forward.subject)]
         return not any(flow.reaches(each, is_forward, avoiding=switches) for each in others)
+
+
+def _is_of_one_call(forward: Event, other: Event) -> bool:
+    """Whether an event happens in the same call of the forward's function, or below it."""
+    return other.calls[: len(forward.calls)] == forward.calls
 
 
 def _called(node: ast.AST) -> str:

@@ -44,7 +44,7 @@ https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Mod
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from detectors import (
@@ -60,6 +60,7 @@ from detectors import (
     Tier,
     covers,
     is_same_model,
+    last_name,
 )
 
 TIER = Tier.BUG
@@ -87,7 +88,7 @@ def detect(code: Code) -> Iterator[Problem]:
         where = each.loop or each.forward.subject
         if each.forward.function is not None:
             where = (each.forward.function, each.forward.subject)
-        if where is None or where in told or not each.is_direct:
+        if where is None or where in told or not each.is_direct or _LOSS.search(last_name(each.forward.target)):
             continue
         reason = _reason(code, each)
         if reason is None or reason.node in told or _is_on_purpose(code, each):
@@ -151,7 +152,11 @@ def _is_on_purpose(code: Code, each: EvaluationPass) -> bool:
     forward = each.forward
     function = forward.function.name if forward.function else ""
     names = f"{function} {ast.unparse(forward.node)}"
-    if _is_switched_around(code, each) or (_ACTS.search(function) and not each.is_named and each.loop is None):
+    if (
+        _is_switched_around(code, each)
+        or _is_in_an_environment(code, each)
+        or (_ACTS.search(function) and not each.is_named and each.loop is None)
+    ):
         return True
     if re.search(r"dropout|(^|_|\s)mc_|training=|(^|_)bn|batch_?norm|calibrat|statistic|warm_?up", names, re.I):
         return True
@@ -162,8 +167,25 @@ def _is_on_purpose(code: Code, each: EvaluationPass) -> bool:
     return isinstance(parent, ast.Expr) or is_dropped
 
 
-_ACTS = re.compile(r"(^|_)(act|update|rollout|collect|explore)(_|$)")
+_LOSS = re.compile(r"(^|_)(loss|losses|criterion|crit)(_|$)", re.I)
+"""A loss is a module, too, and has nothing that depends on the mode."""
+_ACTS = re.compile(r"(^|_)(act|action|update|rollout|collect|explore)(_|$)")
 """Functions of a learner that ask its policy while it trains."""
+
+
+def _is_in_an_environment(code: Code, each: EvaluationPass) -> bool:
+    """A policy acts: `observation, reward, done, info = env.step(action)`. Few have layers that depend on the mode."""
+    function = each.forward.function
+    if function is None or code.modes.depends(each.forward.target):
+        return False
+    return any(
+        isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Tuple)
+        and len(node.targets[0].elts) > 2
+        and isinstance(node.value, ast.Call)
+        and last_name(node.value.func) == "step"
+        for node in code.tree.below(function)
+    )
 
 
 def _is_switched_around(code: Code, each: EvaluationPass) -> bool:
@@ -191,14 +213,22 @@ def _trained_before(code: Code, each: EvaluationPass) -> Event | None:
         for event in flow.of(Act.TRAIN_MODE)
         if covers(event.subject, model) and not any(each.function is event.function for each in evals if event.guards)
     ]
-    for start in starts:
-        if flow.reaches(
+
+    def reaches(start: Event) -> bool:
+        return flow.reaches(
             start,
             lambda event: event is forward,
             avoiding=lambda event: code.passes.switches(event, model) and event not in starts,
-        ):
-            return start
-    return None
+        )
+
+    return next((start for start in starts if reaches(start) and _trains_on_that_way(flow, start, reaches)), None)
+
+
+def _trains_on_that_way(flow: Flow, start: Event, reaches: Callable[[Event], bool]) -> bool:
+    """Whether the run that goes on to evaluate has trained: one told not to passes the same forward call."""
+    if start.act is not Act.FORWARD:
+        return True
+    return any(each.loops[: len(start.loops)] == start.loops and reaches(each) for each in flow.of(Act.BACKWARD))
 
 
 # -- trained by the function or method beside this one -----------------------------------------------------------
@@ -358,6 +388,8 @@ def _place(code: Code, each: EvaluationPass, reason: _Reason) -> tuple[ast.stmt,
         name = _loaded_name(reason.node, loaded)
         return loaded, [code.source.insert_after(loaded, f"{name}.eval()")] if name else []
     before = _start_of_evaluation(code, each)
+    if each.loop is not None and any(each.loop in event.loops for event in each.flow.of(Act.BACKWARD)):
+        return before, []  # the same loop trains where it is told to
     return before, [code.source.insert_before(before, f"{code.name(each.forward.target)}.eval()")]
 
 

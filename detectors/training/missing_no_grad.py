@@ -87,7 +87,7 @@ def _is_switched_by_call(code: Code) -> bool:
 
 def _has_gradients(code: Code, each: EvaluationPass) -> bool:
     forward = each.forward
-    if isinstance(code.tree.parents[forward.node], ast.Expr):
+    if _is_dropped(code.tree.parents[forward.node]):
         return False  # a run to warm up: what it gives is dropped at once, and its graph with it
     if not each.is_direct or _GRADIENT_REGIONS & {region for region, _ in forward.regions}:
         return False
@@ -102,6 +102,12 @@ def _has_gradients(code: Code, each: EvaluationPass) -> bool:
     if code.passes.is_in_eval_mode(each.flow, forward):
         return each.is_named or each.loop is not None or code.passes.is_switched_here(each)
     return each.is_named and each.loop is not None and (_trains_on_its_way(each) or not _has_outside_base(code, each))
+
+
+def _is_dropped(parent: ast.AST) -> bool:
+    """A call as a statement, or `_ = model(batch)`."""
+    target = parent.targets[0] if isinstance(parent, ast.Assign) else None
+    return isinstance(parent, ast.Expr) or (isinstance(target, ast.Name) and target.id == "_")
 
 
 def _is_for_callers(code: Code, each: EvaluationPass) -> bool:
@@ -222,9 +228,14 @@ def _is_frozen(code: Code, each: EvaluationPass) -> bool:
 
 
 def _uses_gradients(each: EvaluationPass) -> bool:
-    """The evaluation works with gradients: attacks, saliency, fine-tuning at test time."""
+    """The evaluation works with gradients: attacks, saliency, fine-tuning at test time.
+
+    What another call of the same function back-propagates does not matter.
+    """
+    events = each.flow.of(Act.BACKWARD)
+    of_training = {event.node.func for event in events if isinstance(event.node, ast.Call)}
     return any(
-        (isinstance(node, ast.Attribute) and node.attr in GRADIENT_WORDS)
+        (isinstance(node, ast.Attribute) and node.attr in GRADIENT_WORDS and node not in of_training)
         or (isinstance(node, ast.Name) and node.id in GRADIENT_WORDS)
         or (isinstance(node, ast.keyword) and node.arg in GRADIENT_WORDS and not _is_false(node.value))
         for node in ast.walk(_around(each))
@@ -267,6 +278,8 @@ def _fix(code: Code, each: EvaluationPass) -> tuple[Change, ...]:
     decorator = _decorator(code, each)
     if function is not None and decorator:
         return (code.source.insert_before(function, decorator),)
+    if any(each.loop in event.loops for event in each.flow.of(Act.BACKWARD)):
+        return ()  # the same loop trains where it is told to
     torch = code.names.bindings.imported_as("torch", function)
     if torch is None:
         return ()
