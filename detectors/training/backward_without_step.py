@@ -64,7 +64,7 @@ def detect(code: Code) -> Iterator[Problem]:
     if code.is_test:
         return
     found: set[ast.AST] = set()
-    for backward, problem in (*_cleared(code), *_idle(code)):
+    for backward, problem in (*_cleared(code), *_idle(code), *_held(code), *_clipped(code)):
         if backward.node not in found:
             found.add(backward.node)
             yield problem
@@ -227,3 +227,108 @@ def _loop_of(code: Code, backward: Event, binding: Binding) -> Loop | None:
 def _is_unused(flow: Flow, loop: Loop) -> bool:
     inside = [each for each in flow.events if loop in each.loops]
     return not any(each.act is Act.STEP for each in inside) and not _are_used(loop, inside)
+
+
+# -- optimizers that an object holds and nothing steps -----------------------------------------------------
+
+
+def _held(code: Code) -> Iterator[tuple[Event, Problem]]:
+    """Loops of a class that clear its model's gradients, while the optimizer it made for them is never stepped."""
+    for owner in code.tree.all(ast.ClassDef):
+        if [each for each in owner.bases if ast.unparse(each) != "object"]:
+            continue
+        for name, made in _held_optimizers(code, owner):
+            for flow in code.flows:
+                for backward in flow.of(Act.BACKWARD):
+                    own = backward.function is not None and code.tree.class_of(backward.function) is owner
+                    loops = code.tree.loops(backward.node) if own else []
+                    if loops and not backward.within(Region.NO_GRAD) and _is_cleared_in(flow, loops[0]):
+                        statement = code.tree.statement(backward.node)
+                        yield (
+                            backward,
+                            code.problem(
+                                backward.node,
+                                f"`{name}` is made for these gradients and never steps: the weights stay as they are.",
+                                mend=[code.source.insert_after(statement, f"{name}.step()")],
+                                related=[(made, "the optimizer"), (loops[0], "the loop")],
+                            ),
+                        )
+
+
+def _held_optimizers(code: Code, owner: ast.ClassDef) -> Iterator[tuple[str, ast.AST]]:
+    """The optimizers under attributes of the class that the file uses for clearing, schedules and their state only."""
+    places: dict[str, list[ast.Attribute]] = {}
+    for node in code.tree.all(ast.Attribute):
+        places.setdefault(node.attr, []).append(node)
+    for name, nodes in places.items():
+        stored = [each for each in nodes if isinstance(each.ctx, ast.Store) and ast.unparse(each.value) == "self"]
+        if len(stored) != 1 or not code.tree.inside(stored[0], owner) or code.kind(stored[0]) is not Kind.OPTIMIZER:
+            continue
+        statement = code.tree.statement(stored[0])
+        makes = isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call)
+        read = [each for each in nodes if each is not stored[0]]
+        if makes and all(_only_keeps(code, each) for each in read):
+            yield f"self.{name}", stored[0]
+
+
+def _only_keeps(code: Code, use: ast.Attribute) -> bool:
+    above = code.tree.parents[use]
+    if isinstance(above, ast.Attribute):
+        return above.attr in _KEEPS_STATE
+    statement = code.tree.statement(use)
+    schedules = isinstance(statement, ast.Assign) and "sched" in ast.unparse(statement.targets[0]).lower()
+    return schedules and isinstance(above, ast.Call)
+
+
+def _is_cleared_in(flow: Flow, loop: Loop) -> bool:
+    """Whether the loop clears gradients, and nothing in it can use them: no step, no reader, no one who is given the
+    object itself."""
+    inside = [each for each in flow.events if loop in each.loops]
+    gives_self = any(
+        isinstance(each, ast.Call) and any(isinstance(part, ast.Name) and part.id == "self" for part in each.args)
+        for each in ast.walk(loop)
+    )
+    return any(each.act is Act.ZERO_GRAD for each in inside) and not gives_self and _is_unused(flow, loop)
+
+
+# -- gradients that are clipped ----------------------------------------------------------------------------
+
+
+def _clipped(code: Code) -> Iterator[tuple[Event, Problem]]:
+    """Gradients that are clipped for a step and then cleared, with no step on any way there."""
+    for flow in code.flows:
+        clips = flow.of(Act.CLIP)
+        for clear in flow.of(Act.ZERO_GRAD) if clips else ():
+            if code.kind(clear.target) not in (Kind.OPTIMIZER, Kind.MODEL):
+                continue
+            for backward in flow.of(Act.BACKWARD):
+                loop = common_loop(clear, backward)
+                clip = next((each for each in clips if _leads(flow, backward, each, clear)), None)
+                if loop is None or clip is None or not _is_clipped_for_nothing(flow, loop, backward, clear):
+                    continue
+                yield (
+                    backward,
+                    code.problem(
+                        backward.node,
+                        f"The gradients of `{code.name(backward.node)}` are clipped at line {clip.line} and cleared at "
+                        f"line {clear.line}: nothing steps with them, so the weights stay as they are.",
+                        related=[(clip.node, "clips the gradients"), (clear.node, "clears them")],
+                    ),
+                )
+
+
+def _leads(flow: Flow, backward: Event, clip: Event, clear: Event) -> bool:
+    return flow.reaches(backward, lambda event: event is clip, avoiding=lambda event: event is clear)
+
+
+def _is_clipped_for_nothing(flow: Flow, loop: Loop, backward: Event, clear: Event) -> bool:
+    inside = [each for each in flow.events if loop in each.loops]
+    if backward.within(Region.NO_GRAD) or any(each.act is Act.STEP or _may_step(each, clear) for each in inside):
+        return False
+    read = any(isinstance(each, ast.Attribute) and each.attr in ("grad", "main_grad") for each in ast.walk(loop))
+    if read or any(isinstance(each.node, ast.Call) and _steps_by_name(each.node) for each in inside):
+        return False
+    is_other = flow.reaches(
+        backward, lambda event: event.act is Act.STEP, avoiding=lambda event: event.act is Act.ZERO_GRAD
+    )
+    return not is_other and flow.reaches(backward, lambda event: event is clear, inside=loop)
