@@ -87,7 +87,7 @@ def detect(code: Code) -> Iterator[Problem]:
     for each in sorted(code.passes.evaluations, key=lambda each: each.forward.line):
         where = each.loop or each.forward.subject
         if each.forward.function is not None:
-            where = (each.forward.function, each.forward.subject)
+            where = (each.forward.function, each.forward.subject, _begins(each))
         if where is None or where in told or not each.is_direct or _LOSS.search(last_name(each.forward.target)):
             continue
         reason = _reason(code, each)
@@ -98,6 +98,20 @@ def detect(code: Code) -> Iterator[Problem]:
         told |= {where, reason.node} if reason.is_loading else {where}
         yield _problem(code, each, reason)
     yield from _saved_for_nothing(code)
+
+
+def _begins(each: EvaluationPass) -> ast.AST | None:
+    """The last `train()` of the function before the evaluation: what follows another one is another evaluation."""
+    forward = each.forward
+    begins = [
+        event
+        for event in each.flow.of(Act.TRAIN_MODE)
+        if event.function is forward.function
+        and event.calls == forward.calls
+        and event.line < forward.line
+        and covers(event.subject, forward.subject)
+    ]
+    return max((event.node for event in begins), key=lambda node: node.lineno, default=None)  # type: ignore[attr-defined]
 
 
 def _reason(code: Code, each: EvaluationPass) -> _Reason | None:

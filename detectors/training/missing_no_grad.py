@@ -57,6 +57,8 @@ _TRAINS = re.compile(r"(^|_)(train|fit|finetune|fine_tune|optimize|learn)(_|$)",
 _GRADIENT_REGIONS = {Region.NO_GRAD, Region.SOME_GRAD, Region.GRAD}
 _SWITCHES = re.compile(r"grad|infer|eval|(?<!amp_)(?<!cast_)(context|ctx)", re.I)
 _MEASURES = re.compile(r"bench|profil|latency|speed|throughput|time|fps|infer", re.I)
+_HOOK = re.compile(r"^_?(on|before|after|pre|post)_|_(step|hook|start|end|begin|loop|forward)$|^forward$")
+"""Functions that a framework calls, most often without gradients."""
 _MADE_UP = frozenset(f"torch.{name}" for name in ("randn", "rand", "zeros", "ones", "empty", "randint"))
 _WANTS_GRADIENTS = re.compile(r"grad(?!_norm$)|attack|adversar|perturb|salien|attribution|optim|backward|explain", re.I)
 """Names that say the outputs may be differentiated."""
@@ -87,7 +89,7 @@ def _is_switched_by_call(code: Code) -> bool:
 
 def _has_gradients(code: Code, each: EvaluationPass) -> bool:
     forward = each.forward
-    if _is_dropped(code.tree.parents[forward.node]):
+    if _is_dropped(code.tree.parents[forward.node], forward.function):
         return False  # a run to warm up: what it gives is dropped at once, and its graph with it
     if not each.is_direct or _GRADIENT_REGIONS & {region for region, _ in forward.regions}:
         return False
@@ -104,17 +106,31 @@ def _has_gradients(code: Code, each: EvaluationPass) -> bool:
     return each.is_named and each.loop is not None and (_trains_on_its_way(each) or not _has_outside_base(code, each))
 
 
-def _is_dropped(parent: ast.AST) -> bool:
-    """A call as a statement, or `_ = model(batch)`."""
+def _is_dropped(parent: ast.AST, function: Function | None) -> bool:
+    """A call as a statement, or `_ = model(batch)` where no time is taken."""
+    if isinstance(parent, ast.Expr):
+        return True
     target = parent.targets[0] if isinstance(parent, ast.Assign) else None
-    return isinstance(parent, ast.Expr) or (isinstance(target, ast.Name) and target.id == "_")
+    is_measured = function is not None and _MEASURES.search(function.name) is not None
+    return isinstance(target, ast.Name) and target.id == "_" and not is_measured
 
 
 def _is_for_callers(code: Code, each: EvaluationPass) -> bool:
-    """Whether callers out of sight decide about gradients: a framework's hook, or a model's own method."""
+    """Whether callers out of sight decide about gradients: a framework's hook, or a model's own method.
+
+    A function that switches to eval mode itself and goes through the data leaves nothing to its callers.
+    """
+    framework = code.framework(each.forward.node)
+    is_own = framework.endswith("Trainer") or not framework
+    if is_own and each.is_named and each.loop and code.passes.is_switched_here(each) and not _is_hook(each):
+        return False
     owner = code.tree.enclosing(each.forward.node, ast.ClassDef)
     is_models_own = owner is not None and code.values.classes.kind(owner) is Kind.MODEL
-    return bool(code.framework(each.forward.node)) or is_models_own
+    return bool(framework) or is_models_own
+
+
+def _is_hook(each: EvaluationPass) -> bool:
+    return each.forward.function is not None and _HOOK.search(each.forward.function.name) is not None
 
 
 def _trains_on_its_way(each: EvaluationPass) -> bool:

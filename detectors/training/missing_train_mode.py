@@ -76,7 +76,7 @@ def detect(code: Code) -> Iterator[Problem]:
     for flow in _flows(code):
         for forward in code.passes.trained(flow):
             switched = _left_in_eval_mode(code, flow, forward)
-            if switched is None or code.framework(forward.node) or code.modes.depends(forward.target) is False:
+            if switched is None or _is_framed(code, flow, forward) or code.modes.depends(forward.target) is False:
                 continue
             yield _problem(code, flow, forward, switched)
     unrestored = list(_never_restored(code))
@@ -89,6 +89,16 @@ def detect(code: Code) -> Iterator[Problem]:
 def _flows(code: Code) -> list[Flow]:
     """The flows of a file that trains; without a backward there is none to ask."""
     return code.flows if "backward" in code.text and not code.is_test else []
+
+
+def _is_framed(code: Code, flow: Flow, forward: Event) -> bool:
+    """Whether a framework owns the loop, and with it the modes: not where the method goes through the batches itself,
+    from backward to step."""
+    own = code.tree.loops(forward.node)
+    acts = {event.act for event in flow.of(Act.BACKWARD, Act.STEP) if own and own[0] in event.loops}
+    framework = code.framework(forward.node)
+    is_own = framework.endswith("Trainer") and acts == {Act.BACKWARD, Act.STEP}
+    return bool(framework) and not is_own
 
 
 def _never_restored(code: Code) -> Iterator[Problem]:
@@ -198,7 +208,7 @@ def _left_by_another(code: Code, told_lines: set[int]) -> Iterator[Problem]:
     told: set[object] = set()
     for flow in _flows(code):
         for forward in code.passes.trained(flow):
-            if flow.root is None or flow.root in told or code.framework(forward.node):
+            if flow.root is None or flow.root in told or _is_framed(code, flow, forward):
                 continue
             switched = _switched_beside(code, flow, forward)
             if switched is None or switched.line in told_lines or code.modes.depends(forward.target) is False:
