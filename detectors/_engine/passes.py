@@ -202,7 +202,8 @@ class Passes:
             return False
         name = _called(event.node)
         if event.subject == model:  # a method of the model
-            return _OWN_METHOD_SWITCHES.search(name) is not None
+            words = _SWITCHES if event.touches == {model} else _SWITCHES_WITH_DATA
+            return words.search(name) is not None
         return not _KEEPS_MODE.search(name)
 
     def is_interlude(self, flow: Flow, forward: Event) -> bool:
@@ -241,7 +242,8 @@ def _called(node: ast.AST) -> str:
     return last_name(node.func) if isinstance(node, ast.Call) else ""
 
 
-_OWN_METHOD_SWITCHES = re.compile(
+_SWITCHES = re.compile(r"train|eval|mode|infer|predict|test|valid", re.I)
+_SWITCHES_WITH_DATA = re.compile(
     r"train|eval|mode|infer|predict|test|valid|generat|sampl|translat|transcrib|fit|learn|run|freez|switch|step|epoch|setup|prepare",
     re.I,
 )
