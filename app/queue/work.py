@@ -180,8 +180,9 @@ class Work:
         try:
             await task.run()
         except RetryLater as later:
-            log.info("put back", seconds=later.seconds, reason=str(later))
-            return "put_back", await self._put_back(subject, task.items, later)
+            again = await self._put_back(subject, task.items, later)
+            log.info("put back", seconds=later.seconds, reason=str(later))  # once it is so: a kill may come in between
+            return "put_back", again
         except GiveUp as reason:
             log.warning("given up", reason=str(reason))
             await self._inbox.finish(subject, task.items)
