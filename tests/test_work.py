@@ -325,14 +325,14 @@ def test_who_loses_the_lease_is_stopped(url: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_lease_is_renewed_during_a_long_job(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work_module, "LEASE_SECONDS", 0.2)
-    monkeypatch.setattr(inbox_module, "LEASE_SECONDS", 0.2)
+    monkeypatch.setattr(work_module, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(inbox_module, "LEASE_SECONDS", 1.0)
 
     async def body(inbox: Inbox, store: Store) -> None:
         async def take_three_leases_long() -> None:
             for _ in range(12):
                 assert (await inbox.take(SUBJECT, "other")).answer == "held"
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.25)
 
         await inbox.admit([push("d1")])
         reviewer = Scripted([take_three_leases_long])
@@ -358,7 +358,7 @@ def test_the_next_of_the_installation_is_woken(url: str) -> None:
 
 
 def test_a_renewal_that_outlives_its_cancellation_does_no_harm(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work_module, "LEASE_SECONDS", 0.2)
+    monkeypatch.setattr(work_module, "LEASE_SECONDS", 1.0)
 
     async def body(inbox: Inbox, store: Store) -> None:
         asking, answered = asyncio.Event(), asyncio.Event()
