@@ -53,7 +53,7 @@ def test_a_comment_has_the_form_of_the_example() -> None:
 loss.backward()
 ```
 
-✅ The same lines, mended:
+✅ Mended:
 
 ```python
 optimizer.zero_grad()

@@ -26,7 +26,7 @@ def mended(finding: Finding) -> tuple[str, str]:
         return "", ""
     page = next((each.page for each in all_detectors() if each.name == finding.rule), None)
     is_example = page is not None and finding.good.strip() == page.good.strip()
-    return ("As in this example:" if is_example else "The same lines, mended:"), finding.good
+    return ("As in this example:" if is_example else "Mended:"), finding.good
 
 
 def excerpt(code: str) -> str:

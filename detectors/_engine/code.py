@@ -8,7 +8,7 @@ from detectors._engine.data_answers import DataAnswers
 from detectors._engine.finding import Related, Tier
 from detectors._engine.keys import keys_in
 from detectors._engine.mend import Change
-from detectors._engine.problems import EXCERPT, Excerpts, Problem, dedented
+from detectors._engine.problems import EXCERPT, Excerpts, Problem
 from detectors._engine.secrets import Secret, digested, redacted
 from detectors._engine.service_answers import ServiceAnswers
 from detectors._engine.subjects import last_name
@@ -70,16 +70,16 @@ class Code(DataAnswers, ServiceAnswers):
         line: int = node.lineno  # type: ignore[attr-defined]
         excerpts = Excerpts(self.tree, self.source)
         shown = excerpts.shown(node)
-        first, last = excerpts.around(shown, mending, show)
+        spans = excerpts.around(shown, mending, show)
         text = self.source.lines[line - 1].strip()
-        mended = good or (excerpts.mended(first, last, mending) if mending else "")
+        mended = good or (excerpts.written(spans, mending) if mending else "")
         if self._hidden and any(self.shown(each.text or "") != (each.text or "") for each in self.source.edits(fixing)):
             fixing = ()  # a suggestion repeats whole lines
         return Problem(
             line=line,
             end_line=min(shown[1], line + EXCERPT),
             message=self.shown(message),
-            bad=self.shown(dedented(self.source.lines[first - 1 : last])),
+            bad=self.shown(excerpts.written(spans)),
             good=self.shown(mended),
             definition=self.tree.definition(node),
             text=digested(text, self._hidden),

@@ -11,6 +11,10 @@ from detectors._engine.tree import Tree
 
 EXCERPT = 12
 """The most lines that are shown."""
+LEFT_OUT = 2
+"""No dots for fewer lines than these."""
+Lines = tuple[int, int]
+"""The first line and the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +51,12 @@ class Problem:
 
 
 class Excerpts:
-    """Which lines of a file a problem shows."""
+    """Which lines of a file a problem shows, in its ❌ block as they are and in its ✅ block with the changes."""
 
     def __init__(self, tree: Tree, source: Source) -> None:
         self._tree, self._source = tree, source
 
-    def shown(self, node: ast.AST) -> tuple[int, int]:
+    def shown(self, node: ast.AST) -> Lines:
         """First and last line of the smallest statement around the node; of a compound statement its header."""
         statement = self._tree.statement(node)
         body = getattr(statement, "body", None)
@@ -65,26 +69,58 @@ class Excerpts:
             )
         return first, statement.end_lineno or statement.lineno
 
-    def around(self, shown: tuple[int, int], changes: Sequence[Change], also: Iterable[ast.AST]) -> tuple[int, int]:
-        """The lines of the ❌ block: the statement, what is changed and what belongs to it, where that is near."""
-        first = min([shown[0], *(each.line for each in changes)])
-        last = max([shown[1], *(each.end_line - (each.end_column == 0) for each in changes)])
+    def around(self, shown: Lines, changes: Sequence[Change], also: Iterable[ast.AST]) -> list[Lines]:
+        """The lines of the blocks, in order: the statement, what is changed, and what belongs to it while there is
+        room. At least one change is among them, or the blocks would be alike."""
+        spans = _joined([_cut(shown)])
+        for position, change in enumerate(changes):
+            wider = _joined([*spans, _cut(self._of(change))])
+            if not position or _size(wider) <= EXCERPT:
+                spans = wider
         for node in also:
-            line, end_line = self.shown(node)
-            if max(last, end_line) - min(first, line) < EXCERPT:
-                first, last = min(first, line), max(last, end_line)
-        if last - first < EXCERPT:
-            return first, last
-        return shown[0], min(shown[1], shown[0] + EXCERPT)
+            wider = _joined([*spans, self.shown(node)])
+            if _size(wider) <= EXCERPT:
+                spans = wider
+        return spans
 
-    def mended(self, first: int, last: int, changes: Sequence[Change]) -> str:
-        """The lines of the ❌ block with the changes; the place of the changes, where they are further off."""
-        mended = dedented(self._source.changed(first, last, changes).split("\n"))
-        if mended != dedented(self._source.lines[first - 1 : last]):
-            return mended
-        first = min(each.line for each in changes)
-        last = min(max(each.end_line for each in changes), first + EXCERPT)
-        return dedented(self._source.changed(first, last, changes).split("\n"))
+    def _of(self, change: Change) -> Lines:
+        """The lines of a change; of one above a definition, its whole header."""
+        last = change.end_line - (change.end_column == 0 and change.end_line > change.line)
+        headers = map(self.shown, self._tree.all(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        return change.line, max([last, *(end for start, end in headers if start == change.line)])
+
+    def written(self, spans: Iterable[Lines], changes: Sequence[Change] = ()) -> str:
+        """These lines with the changes; dots where lines are left out."""
+        texts: list[str] = []
+        above = ""
+        for first, last in spans:
+            if texts:
+                texts.append(min(self._source.indent(first), above + "    ", key=len) + "...")
+            texts += self._source.changed(first, last, changes).split("\n")
+            above = min(self._source.indent(first), self._source.indent(last), key=len)
+        return dedented(texts)
+
+
+def _cut(span: Lines) -> Lines:
+    return span[0], min(span[1], span[0] + EXCERPT - 1)
+
+
+def _size(spans: list[Lines]) -> int:
+    return sum(last - first + 1 for first, last in spans)
+
+
+def _joined(spans: list[Lines]) -> list[Lines]:
+    """In order, as one where little would be left out between them, or where all of it fits."""
+    first, last = min(first for first, _ in spans), max(last for _, last in spans)
+    if last - first < EXCERPT:
+        return [(first, last)]
+    joined: list[Lines] = []
+    for first, last in sorted(spans):
+        if joined and first - joined[-1][1] <= LEFT_OUT:
+            joined[-1] = joined[-1][0], max(joined[-1][1], last)
+        else:
+            joined.append((first, last))
+    return joined
 
 
 def dedented(lines: list[str]) -> str:
