@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from detectors import Code, Words, all_detectors
+from detectors import Code, Words, all_detectors, analyse
 from tests.corpus.__main__ import PACKAGES, STORE, count_lines, unpacked
 
 NEIGHBOURS = STORE / "neighbours"
@@ -55,6 +55,7 @@ def main() -> None:
     print(f"start-up alone: {start_up.seconds:.2f} s")
     print(f"a second run with the cache: {cold.seconds / warm.seconds:.1f} × the first")
     slowest(folders)
+    by_families(folders)
     beside_neighbours([folder for folder in folders if folder.name.startswith(SMALL)], mlstaff)
 
 
@@ -142,6 +143,19 @@ def slowest(folders: list[Path]) -> None:
     total = sum(spent.values())
     for name, seconds in sorted(spent.items(), key=lambda each: -each[1])[:10]:
         print(f"  {name:32} {seconds:6.2f} s  {seconds / total:4.0%} of all detectors")
+
+
+def by_families(folders: list[Path]) -> None:
+    """What the detectors of services and language models add to the time of the others, file by file in turn."""
+    others = {each.name for each in all_detectors() if each.family not in ("production", "llm")}
+    spent = [0.0, 0.0]
+    for path in (path for folder in folders for path in folder.rglob("*.py")):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for index, rules in enumerate((others, None)):
+            started = time.process_time()
+            analyse(text, str(path), rules=rules)
+            spent[index] += time.process_time() - started
+    print(f"with production and llm detectors {spent[1] / spent[0]:.2f} × the time without them")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ def main(arguments: list[str] | None = None) -> None:
     accepting.measure(min(given.seconds, 30.0))
     reviewing.latency(min(given.reviews, 200))
     for answers_after in (0.0, 0.2, 0.5):
-        reviewing.throughput(min(4 * given.reviews, 400), answers_after=answers_after)
+        count = given.reviews * (8 if answers_after else 4)
+        reviewing.throughput(min(max(count, 10), 400), answers_after=answers_after)
 
 
 if __name__ == "__main__":

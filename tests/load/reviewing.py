@@ -36,7 +36,7 @@ def latency(count: int) -> None:
 
 
 def throughput(count: int, *, answers_after: float) -> None:
-    """Many at once, over several installations: reviews a second with one worker, and with two."""
+    """Many at once, over several installations: reviews a second while all places are taken, one worker and two."""
     rates = [_rate(workers, count, answers_after) for workers in (1, 2)]
     print(
         f"reviews a second, GitHub answering after {1000 * answers_after:.0f} ms: {rates[0]:.1f} with one worker, "
@@ -59,10 +59,10 @@ def _rate(workers: int, count: int, answers_after: float) -> float:
         github.api.latency = answers_after
         github.webhooks.hold()
         pulls = [_open(repositories[number % OWNERS], number) for number in range(count)]
-        began = time.perf_counter()
         github.webhooks.release()
-        _wait(pulls)
-        return count / (time.perf_counter() - began)
+        done = _wait(pulls)
+        tenth = count // 10  # at both ends: places are filled, and then not all used
+        return (count - 2 * tenth) / (done[-1 - tenth] - done[tenth - 1])
 
 
 def _reviewed(repository: HostedRepository, number: int) -> float:
@@ -84,12 +84,16 @@ def _open(repository: HostedRepository, number: int) -> OpenedPullRequest:
     return repository.open_pull_request(files)
 
 
-def _wait(pulls: Sequence[OpenedPullRequest]) -> None:
-    end, left = time.perf_counter() + PATIENCE, list(pulls)
+def _wait(pulls: Sequence[OpenedPullRequest]) -> list[float]:
+    """Until all are done; when each was, in order."""
+    end, left, done = time.perf_counter() + PATIENCE, list(pulls), list[float]()
     while left := [pull for pull in left if not _is_done(pull)]:
-        if time.perf_counter() > end:
+        now = time.perf_counter()
+        if now > end:
             raise TimeoutError(f"{len(left)} pull requests were not reviewed")
+        done += [now] * (len(pulls) - len(left) - len(done))
         time.sleep(0.01)
+    return done + [time.perf_counter()] * (len(pulls) - len(done))
 
 
 def _is_done(pull: OpenedPullRequest) -> bool:
