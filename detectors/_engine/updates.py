@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from detectors._engine.events import Act, Region
-from detectors._engine.flow import Event, Flow
+from detectors._engine.flow import Event, Flow, Guard
 from detectors._engine.hidden import gives_gradients, is_bookkeeping, may_use
 from detectors._engine.loops import common_loop
 from detectors._engine.tree import Loop
@@ -70,6 +70,18 @@ class Update:
     def steps_or_clears(self, event: Event) -> bool:
         """Whether the event uses up these gradients for certain."""
         return self.is_step(event) or self.clears(event)
+
+    def is_skipped_unless(self, guard: Guard, backward: Event) -> bool:
+        """Whether gradients of the step are computed under the same condition: where it does not hold the whole update
+        is left out, as a generator's is while the critic trains, and nothing is accumulated. The backward of the other
+        branch (`else:`) is of the same update."""
+        if any(each.key == guard.key and each.holds is not guard.holds for each in backward.guards):
+            return False
+        return any(
+            (guard.key, guard.holds) in {(each.key, each.holds) for each in other.guards}
+            and self.is_before(other, self.step)
+            for other in self.of(Act.BACKWARD)
+        )
 
     def may_clear(self, event: Event) -> bool:
         """Whether the event clears these gradients, or may."""

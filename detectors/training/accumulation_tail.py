@@ -53,7 +53,11 @@ def detect(code: Code) -> Iterator[Problem]:
             found = code.intervals.between(backward, update.step)
             if found is None or found[1].otherwise or found[1].others or not _counts_batches(code, update, found[1]):
                 continue
-            if _is_stepped_after(update, backward) or not _is_repeated(update):
+            if (
+                _is_stepped_after(update, backward)
+                or update.is_skipped_unless(found[0], backward)
+                or not _is_repeated(update)
+            ):
                 continue
             guard, interval = found
             test = guard.test if code.tree.inside(guard.test, update.loop) else interval.test

@@ -72,6 +72,8 @@ def detect(code: Code) -> Iterator[Problem]:
 def _window(code: Code, update: Update, backward: Event) -> ast.expr | None:
     """How many batches meet in one step: a step every k-th batch, or an inner loop over k micro batches."""
     found = code.intervals.between(backward, update.step)
+    if found is not None and update.is_skipped_unless(found[0], backward):
+        return None
     if found is not None:
         return found[1].every if _accumulates(code, update, backward, found[1]) else None
     inner = [loop for loop in backward.loops if loop not in update.step.loops]

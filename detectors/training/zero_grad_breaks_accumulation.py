@@ -45,7 +45,11 @@ def detect(code: Code) -> Iterator[Problem]:
     for update in code.updates:
         for backward in update.backwards if update.loop is not None else ():
             found = code.intervals.between(backward, update.step)
-            if found is None or not update.leads_to(backward, backward, avoiding=update.is_step):
+            if (
+                found is None
+                or update.is_skipped_unless(found[0], backward)
+                or not update.leads_to(backward, backward, avoiding=update.is_step)
+            ):
                 continue
             if update.leads_to(backward, backward, avoiding=update.steps_or_clears):
                 continue
