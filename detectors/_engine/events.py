@@ -139,6 +139,8 @@ class Actions:
     # -- one method a spelling ----------------------------------------------------------------------------
 
     def _backward(self, call: ast.Call, func: ast.Attribute) -> Iterator[Action]:
+        if (self._names.origin(func) or "").startswith("torch.distributed.autograd."):
+            return  # each of its contexts begins with no gradients, and its optimizer steps with those alone
         owner = self._values.kind(func.value)
         through = owner in (Kind.ACCELERATOR, Kind.ENGINE) or func.attr == "manual_backward"
         if not through and call.args and owner in (Kind.MODEL, Kind.OPTIMIZER):
