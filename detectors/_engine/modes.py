@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
+from detectors._engine.arguments import argument
 from detectors._engine.libraries import Kind
 from detectors._engine.subjects import last_name
 from detectors._engine.tree import FUNCTIONS
@@ -239,5 +240,17 @@ def _has_dropout(call: ast.Call) -> bool:
     """`nn.LSTM(…, dropout=0.5)`, `nn.InstanceNorm2d(…, track_running_stats=True)` and the like."""
     for keyword in call.keywords:
         if keyword.arg in ("dropout", None, "dropout_p", "track_running_stats"):
-            return not (isinstance(keyword.value, ast.Constant) and not keyword.value.value)
+            is_off = isinstance(keyword.value, ast.Constant) and not keyword.value.value
+            return not is_off and not (keyword.arg == "dropout" and _has_one_layer(call))
     return False
+
+
+def _has_one_layer(call: ast.Call) -> bool:
+    """Whether a recurrent layer has no next one: its dropout is between its layers."""
+    if last_name(call.func) not in ("RNN", "LSTM", "GRU"):
+        return False
+    count = argument(call, "num_layers", 2)
+    is_open = any(each.arg is None for each in call.keywords) or any(
+        isinstance(each, ast.Starred) for each in call.args
+    )
+    return not is_open if count is None else isinstance(count, ast.Constant) and count.value == 1

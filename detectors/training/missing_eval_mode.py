@@ -91,7 +91,7 @@ def detect(code: Code) -> Iterator[Problem]:
         if where is None or where in told or not each.is_direct or _LOSS.search(last_name(each.forward.target)):
             continue
         reason = _reason(code, each)
-        if reason is None or reason.node in told or _is_on_purpose(code, each):
+        if reason is None or reason.node in told or _is_on_purpose(code, each) or _is_an_ensemble(code, each, reason):
             continue
         if code.modes.depends(each.forward.target) is False and not _leaves_loaded_mode(code, each):
             continue
@@ -174,6 +174,8 @@ def _is_on_purpose(code: Code, each: EvaluationPass) -> bool:
         return True
     if re.search(r"dropout|(^|_|\s)mc_|training=|(^|_)bn|batch_?norm|calibrat|statistic|warm_?up", names, re.I):
         return True
+    if _is_a_teacher(each) or _is_a_dry_run(code, forward):
+        return True
     parent = code.tree.parents[forward.node]
     is_dropped = (
         isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name) and parent.targets[0].id == "_"
@@ -181,6 +183,39 @@ def _is_on_purpose(code: Code, each: EvaluationPass) -> bool:
     return isinstance(parent, ast.Expr) or is_dropped
 
 
+def _is_an_ensemble(code: Code, each: EvaluationPass, reason: _Reason) -> bool:
+    """Whether a run that never trains calls `train()` itself, where something speaks of dropout or an ensemble."""
+    function = code.tree.function(reason.node)
+    if (
+        each.flow.of(Act.BACKWARD)
+        or function is None
+        or all(reason.node is not e.node for e in each.flow.of(Act.TRAIN_MODE))
+    ):
+        return False
+    names = (last_name(node) for node in ast.walk(function) if isinstance(node, (ast.Name, ast.Attribute)))
+    return any(re.search(r"dropout|ensemble|(^|_)mc_", name, re.I) for name in names)
+
+
+def _is_a_teacher(each: EvaluationPass) -> bool:
+    """Whether the model was put in train mode by hand, never gets gradients and runs where another one trains."""
+    flow, forward = each.flow, each.forward
+    runs = [event for event in flow.of(Act.FORWARD) if event.subject == forward.subject]
+    return (
+        bool(forward.loops)
+        and any(event.subject == forward.subject for event in flow.of(Act.TRAIN_MODE))
+        and all(event.within(Region.NO_GRAD) for event in runs)
+        and any(event.loops and event.loops[-1] in forward.loops for event in flow.of(Act.BACKWARD))
+    )
+
+
+def _is_a_dry_run(code: Code, forward: Event) -> bool:
+    """Whether the model gets numbers made up on the spot, to see that it runs and of what shape its output is."""
+    call = forward.node
+    made = [code.values.of(each) for each in call.args] if isinstance(call, ast.Call) else []
+    return bool(made) and all(values and all(each.origin in _MADE_UP for each in values) for values in made)
+
+
+_MADE_UP = frozenset(f"torch.{each}" for each in ("ones", "zeros", "rand", "randn", "empty"))
 _LOSS = re.compile(r"(^|_)(loss|losses|criterion|crit)(_|$)", re.I)
 """A loss is a module, too, and has nothing that depends on the mode."""
 _ACTS = re.compile(r"(^|_)(act|action|update|rollout|collect|explore)(_|$)")
@@ -401,10 +436,23 @@ def _place(code: Code, each: EvaluationPass, reason: _Reason) -> tuple[ast.stmt,
         loaded = code.tree.statement(reason.node)
         name = _loaded_name(reason.node, loaded)
         return loaded, [code.source.insert_after(loaded, f"{name}.eval()")] if name else []
-    before = _start_of_evaluation(code, each)
+    before, told = _start_of_evaluation(code, each), _told(code, each)
+    if told is not None:
+        return before, [code.source.insert_before(before, f"{code.name(each.forward.target)}.train({told})")]
     if each.loop is not None and any(each.loop in event.loops for event in each.flow.of(Act.BACKWARD)):
         return before, []  # the same loop trains where it is told to
     return before, [code.source.insert_before(before, f"{code.name(each.forward.target)}.eval()")]
+
+
+def _told(code: Code, each: EvaluationPass) -> str | None:
+    """What says whether this very code trains: `train` of `with torch.set_grad_enabled(train)`."""
+    for block in code.tree.ancestors(each.forward.node):
+        for item in block.items if isinstance(block, (ast.With, ast.AsyncWith)) else ():
+            match item.context_expr:
+                case ast.Call(args=[ast.Name() | ast.Attribute() as flag]) as call:
+                    if code.origin(call) == "torch.set_grad_enabled":
+                        return ast.unparse(flag)
+    return None
 
 
 def _loaded_name(loading: ast.Call, statement: ast.stmt) -> str:
