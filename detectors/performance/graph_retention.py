@@ -41,7 +41,7 @@ https://docs.pytorch.org/docs/stable/notes/faq.html#my-model-reports-cuda-runtim
 import ast
 from collections.abc import Iterator
 
-from detectors import Bound, Code, Function, Loop, Problem, Tier, last_name
+from detectors import Bound, Code, Function, Kind, Loop, Problem, Tier, last_name
 
 TIER = Tier.BUG
 WORDS = ("backward|detach()|ignite", "append|+|[|dict(")
@@ -75,6 +75,7 @@ def _of_iterations(code: Code) -> Iterator[Problem]:
             leaves = code.tensors.attached_leaves(value)
             named = [each for each in leaves if isinstance(each, (ast.Name, ast.Attribute, ast.Call))]
             is_whole = len(named) == len(leaves) and not any("\n" in code.source.of(each) for each in leaves)
+            is_whole = is_whole and not any(_is_mapping(code, each) for each in leaves)
             cut = "detach" if _is_used_as_tensor(code, keeper) else "item"
             fix = [code.source.replace(each, f"{code.source.of(each)}.{cut}()") for each in leaves] if is_whole else []
             what = " and ".join(f"`{code.name(each)}`" for each in leaves[:2])
@@ -200,7 +201,36 @@ def _outlives(code: Code, keeper: ast.expr, loop: Loop | None, node: ast.AST) ->
     if any(isinstance(each, ast.Name) and each.id == root.id for each in _made_in(loop.body)):
         return False
     bindings = code.names.bindings.of(root.id, code.tree.scope(root))
-    return any(not code.tree.inside(each.node, loop) for each in bindings)
+    outside = [each for each in bindings if not code.tree.inside(each.node, loop)]
+    around = next((each for each in code.tree.loops(loop) if each is not loop), None)
+    if around is not None and outside and all(code.tree.inside(each.node, around) for each in outside):
+        return not _is_of_one_batch(code, loop, around)
+    return bool(outside)
+
+
+def _is_of_one_batch(code: Code, loop: Loop, around: Loop) -> bool:
+    """Whether a loop goes over the parts of what the loop around it gives, or over one batch some times."""
+    if isinstance(loop, ast.While) or isinstance(around, ast.While):
+        return False
+    given = {each.id for each in ast.walk(around.target) if isinstance(each, ast.Name)}
+    if any(isinstance(each, ast.Name) and each.id in given for each in ast.walk(loop.iter)):
+        return True
+    is_counted = isinstance(loop.iter, ast.Call) and last_name(loop.iter.func) == "range"
+    return is_counted and any(
+        isinstance(each, (ast.Name, ast.Attribute)) and code.kind(each) is Kind.LOADER for each in ast.walk(around.iter)
+    )
+
+
+def _is_mapping(code: Code, node: ast.expr) -> bool:
+    """Whether the file takes parts by name from what the value holds: no `.item()` of it."""
+    text, function = ast.unparse(node), code.tree.function(node)
+    return any(
+        isinstance(each.slice, ast.Constant)
+        and isinstance(each.slice.value, str)
+        and code.tree.function(each) is function
+        and ast.unparse(each.value) == text
+        for each in code.tree.all(ast.Subscript)
+    )
 
 
 def _made_in(body: list[ast.stmt]) -> Iterator[ast.expr]:
