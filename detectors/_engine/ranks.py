@@ -128,7 +128,7 @@ class Ranks:
     def is_guarded(self, node: ast.AST, depth: int = 3) -> bool:
         """Whether any condition on the way to the node speaks of ranks: in its function, its decorators, or at all
         its call sites in this file."""
-        if any(speaks_of_ranks(test) for test, _ in self.guards(node)):
+        if any(speaks_of_ranks(test) or self._holds_a_rank(test) for test, _ in self.guards(node)):
             return True
         function = self._tree.function(node)
         if function is None:
@@ -137,6 +137,14 @@ class Ranks:
             return True
         sites = self._values.calls.sites(function)
         return bool(sites) and depth > 0 and all(self.is_guarded(each, depth - 1) for each in sites)
+
+    def _holds_a_rank(self, test: ast.expr) -> bool:
+        """Whether what the condition asks was set by a rank: `args.save_logs = args.logs and is_master(args)`."""
+        asked = {ast.unparse(each) for each in ast.walk(test) if isinstance(each, (ast.Name, ast.Attribute))}
+        return any(
+            speaks_of_ranks(each.value) and any(ast.unparse(target) in asked for target in each.targets)
+            for each in self._tree.all(ast.Assign)
+        )
 
     def is_rank_zero_only(self, test: ast.expr, holds: bool) -> bool:
         """Whether the condition surely lets one rank through and stops others: `rank == 0`, `is_main_process()`."""

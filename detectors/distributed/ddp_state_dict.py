@@ -35,12 +35,15 @@ from detectors import Code, Problem, Tier, last_name
 TIER = Tier.BUG
 WORDS = ("DistributedDataParallel|DataParallel|DDP|module", "state_dict", "save|isinstance|hasattr")
 
+_LOADS = re.compile(r"(^|_)(load|restart|resume|restore)", re.I)
 _STRIPS = ("module.", "consume_prefix_in_state_dict_if_present")
 
 
 def detect(code: Code) -> Iterator[Problem]:
     """State dicts that a data-parallel wrapper gave: saved, with nothing in the file that strips or loads them, or
     taken where the author asked whether it is the wrapper, as if it were not."""
+    if code.is_test:
+        return
     yield from _twins(code)
     if any(isinstance(each.value, str) and each.value.startswith(_STRIPS) for each in code.tree.all(ast.Constant)):
         return
@@ -130,13 +133,26 @@ def _is_unwrapped(code: Code, model: ast.expr) -> bool:
 
 
 def _loads_back(code: Code, model: ast.expr) -> bool:
-    """Whether the file loads a state into the wrapper again: it keeps to the wrapper's keys."""
-    subject = code.values.subject(model)
+    """Whether the file loads a state into the wrapper again, under whatever name: it keeps to the wrapper's keys."""
+    if _is_handed_to_a_loader(code, model):
+        return True
+    subject, made = code.values.subject(model), {each.node for each in code.ranks.parallel(model)}
     return any(
         isinstance(each.func, ast.Attribute)
-        and code.values.subject(each.func.value) == subject
-        and code.ranks.parallel(each.func.value)
+        and (wrapped := code.ranks.parallel(each.func.value))
+        and (code.values.subject(each.func.value) == subject or not made.isdisjoint(one.node for one in wrapped))
         for each in code.method_calls("load_state_dict")
+    )
+
+
+def _is_handed_to_a_loader(code: Code, model: ast.expr) -> bool:
+    """Whether a function that loads by its name gets the wrapper: `resume_from(path, student=student)`."""
+    subject = code.values.subject(model)
+    return any(
+        code.values.subject(given) == subject and code.ranks.parallel(given)
+        for call in code.tree.all(ast.Call)
+        if _LOADS.search(last_name(call.func)) and last_name(call.func) != "load_state_dict"
+        for given in (*call.args, *(each.value for each in call.keywords))
     )
 
 

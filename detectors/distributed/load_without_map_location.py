@@ -75,7 +75,7 @@ def detect(code: Code) -> Iterator[Problem]:
 
 def _reason(code: Code) -> str:
     if code.ranks.groups or code.ranks.wraps:
-        return ": in this distributed run every rank loads them into the memory of one GPU"
+        return ": in a distributed run every rank loads them into the memory of one GPU"
     if re.search(r"\bis_available\(\)", code.text) or any(
         each.arg in ("device", "gpu", "use_cuda", "cuda", "no_cuda") for each in code.tree.all(ast.arg)
     ):

@@ -58,6 +58,8 @@ def detect(code: Code) -> Iterator[Problem]:
     told = False
     for statement, epochs, sampler in _consumed(code, samplers):
         told = True
+        if _is_handed_on(code, epochs, sampler):
+            continue
         yield _problem(code, statement, epochs, sampler)
     if not told:
         yield from _made_each_epoch(code, samplers)
@@ -70,6 +72,17 @@ def _distributed(code: Code) -> Iterator[ast.Call]:
         given, shuffle = code.argument(loader, "use_ddp"), code.argument(loader, "shuffle")
         if given is not None and shuffle is not None and code.values.only(given).constant is not False:
             yield loader
+
+
+def _is_handed_on(code: Code, epochs: Loop, sampler: ast.Call) -> bool:
+    """Whether a function that the loop calls is given the sampler: it may tell it the epoch."""
+    calls = (each for each in ast.walk(epochs) if isinstance(each, ast.Call))
+    return any(
+        value.call is sampler
+        for call in calls
+        for given in (*call.args, *(each.value for each in call.keywords))
+        for value in code.values.of(given)
+    )
 
 
 def _called(code: Code) -> set[str]:
