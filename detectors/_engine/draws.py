@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from detectors._engine.arguments import argument, may_have
-from detectors._engine.libraries import Kind
+from detectors._engine.libraries import DATA_PARALLEL, Kind
 from detectors._engine.loops import TrainingStep
 from detectors._engine.modules import Modules
 from detectors._engine.names import Names
-from detectors._engine.subjects import last_name
+from detectors._engine.subjects import SAME_OBJECT, last_name
 from detectors._engine.tree import Function, Tree, named_parameters
 from detectors._engine.values import Values
 
 _DRAWS = frozenset(["shuffle", "permutation", "randperm", "randint", "rand", "randn", "choice", "sample", "normal"])
+_HOPS = 6
+"""From a wrapped model back to where it is made: as many names and `.to(device)` at most."""
 _RANDOM_SPLITS = (
     "sklearn.model_selection.train_test_split",
     "torch.utils.data.random_split",
@@ -156,8 +158,26 @@ class Draws:
         around = (self._tree.function(each) for each in training.step.calls)
         functions = {training.flow.root, training.step.function, *around, None}
         near = (each for each in self._tree.all(ast.Call) if self._tree.function(each) in functions)
-        made = (each for each in near if self.makes_model(each))
-        return (each for each in made if self._may_draw_weights(each) and self._is_trained(each))
+        made = (each for each in near if self.makes_model(each) and self._is_trained(each))
+        drawn = (self._wrapped(each) for each in made)
+        return (each for each in drawn if each is not None and self._may_draw_weights(each))
+
+    def _wrapped(self, call: ast.Call) -> ast.Call | None:
+        """What draws the weights of what the call makes: what wraps a model draws none of its own."""
+        given = call.args[0] if call.args else None
+        is_wrapper = DATA_PARALLEL.match(self._names.origin(call.func) or "") is not None
+        if not is_wrapper and (given is None or self._values.only(given).kind is not Kind.MODEL):
+            return call
+        made: ast.expr | None = call.args[0] if call.args else None
+        for _ in range(_HOPS):
+            if isinstance(made, ast.Name):
+                written = [each.value for each in self._names.reaching(made)]
+                made = written[0] if len(written) == 1 else None
+            elif isinstance(made, ast.Call) and isinstance(made.func, ast.Attribute) and made.func.attr in SAME_OBJECT:
+                made = made.func.value
+            else:
+                break
+        return made if isinstance(made, ast.Call) else None
 
     def _is_trained(self, call: ast.Call) -> bool:
         """Whether the parameters of what the call makes are asked for somewhere, as an optimizer does."""

@@ -63,7 +63,8 @@ class Loaders:
             dataset = call.args[0]
         name = self._assigned_to(call)
         parts = {part_named(name), part_named(last_name(dataset))} - {None}
-        trains = call in trained or name == "train_dataloader"  # the method that Lightning trains from
+        is_given_back = isinstance(self._tree.parents.get(call), ast.Return)
+        trains = call in trained or (is_given_back and name == "train_dataloader")  # what Lightning trains from
         return Loader(call, dataset, name, parts.pop() if len(parts) == 1 else None, trains)
 
     def _assigned_to(self, call: ast.Call) -> str:

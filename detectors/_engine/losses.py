@@ -127,6 +127,10 @@ class Losses:
 def _names_a_reduction(call: ast.Call) -> bool:
     """Whether the loss is told to reduce otherwise than to a mean, or by what is not known."""
     return any(
-        each.arg == "reduction" and not (isinstance(each.value, ast.Constant) and each.value.value == "mean")
+        (each.arg == "reduction" and not (isinstance(each.value, ast.Constant) and each.value.value == "mean"))
+        or (
+            each.arg in ("size_average", "reduce")
+            and not (isinstance(each.value, ast.Constant) and each.value.value is True)
+        )
         for each in call.keywords
     )

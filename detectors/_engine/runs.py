@@ -9,7 +9,8 @@ from detectors._engine.loops import TrainingStep
 from detectors._engine.subjects import last_name
 from detectors._engine.tree import Tree
 
-_BEFORE_RUN = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Expr, ast.Try, ast.Global)
+_BEFORE_RUN = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Expr, ast.Try, ast.Global, ast.Pass)
+"""What stands above a run; a notebook's magics are `pass` to us."""
 _RUNNING = (ast.For, ast.While, ast.With)
 
 

@@ -80,7 +80,7 @@ def _training(code: Code, loader: Loader) -> Iterator[Problem]:
     stars = any(each.arg is None for each in call.keywords)
     if (given and not (stars and not absent)) or style is Style.ITERABLE or (absent and style is not Style.MAP):
         return
-    if _is_ordered(code, loader) or _is_shuffled_by_hand(code):
+    if _is_ordered(code, loader) or _is_shuffled_by_hand(code) or _is_drawn_anew(code, loader):
         return
     name = loader.name or "the loader"
     yield code.problem(
@@ -117,6 +117,13 @@ def _is_shuffled_by_hand(code: Code) -> bool:
     """Whether something is shuffled anew inside a loop."""
     calls = code.method_calls("shuffle", "permutation", "randperm")
     return any(code.tree.loops(each) for each in calls)
+
+
+def _is_drawn_anew(code: Code, loader: Loader) -> bool:
+    """Whether a privacy engine gets the loader, and gives one that draws each batch by chance."""
+    calls = code.method_calls("make_private", "make_private_with_epsilon")
+    given = (each for call in calls for each in (*call.args, *(keyword.value for keyword in call.keywords)))
+    return any(value.call is loader.call for each in given for value in code.values.of(each))
 
 
 def _evaluation(code: Code, loader: Loader) -> Iterator[Problem]:

@@ -41,6 +41,8 @@ from detectors import Code, Problem, RandomSplit, Tier
 TIER = Tier.RISK
 WORDS = ("backward|.fit(|train_test_split|random_split|Fold|Shuffle|seed", "train|_split|Fold|backward|rand")
 _FRAMEWORKS = frozenset(["jax", "hydra", "catalyst", "mmcv", "mmengine", "fastai"])
+_LINES = 12
+"""A statement as long as that is shown whole below the seed."""
 _GENERATORS = {"torch": "torch's own generator", "numpy": "NumPy's"}
 
 
@@ -128,12 +130,25 @@ def _unread_option(code: Code) -> Iterator[Problem]:
         return
     draw = code.draws.first()
     if draw is not None:
+        parsed = code.options.parsed_at() or option.call
         yield code.problem(
-            code.options.parsed_at() or option.call,
+            parsed,
             f"`{option.flags[0]}` is offered and nothing reads it: `{code.name(draw.func)}` at line {draw.lineno} "
             "draws differently on every run.",
+            good=_read(code, parsed, draw, option.flags[-1].lstrip("-").replace("-", "_")),
             related=[(option.call, "the option"), (draw, "what the seed is for")],
         )
+
+
+def _read(code: Code, parsed: ast.Call, draw: ast.Call, option: str) -> str:
+    """The line that parses the options, and what the draw needs after it."""
+    statement = code.tree.statement(parsed)
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)]) if statement.lineno == statement.end_lineno:
+            library = (code.origin(draw) or "").partition(".")[0]
+            setter = {"numpy": "np.random.seed", "random": "random.seed"}.get(library, "torch.manual_seed")
+            return f"{code.source.of(statement)}\n{setter}({name}.{option})"
+    return ""
 
 
 def _run(code: Code) -> Iterator[Problem]:
@@ -158,5 +173,8 @@ def _run(code: Code) -> Iterator[Problem]:
 
 def _seeded(code: Code, start: ast.AST) -> str:
     statement = code.tree.statement(start)
-    short = isinstance(statement, (ast.Assign, ast.Expr)) and statement.lineno == statement.end_lineno
-    return f"torch.manual_seed(0)\n{code.source.of(statement)}" if short else ""
+    text = code.source.of(statement)
+    if isinstance(statement, (ast.Assign, ast.Expr)):
+        return f"torch.manual_seed(0)\n{text}" if text.count("\n") < _LINES else ""
+    head = text.partition("\n")[0]
+    return f"torch.manual_seed(0)\n{head}\n    ..." if head.endswith(":") else ""

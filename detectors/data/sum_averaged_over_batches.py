@@ -105,7 +105,10 @@ def _is_mean(code: Code, item: ast.expr) -> bool:
     bindings = code.names.reaching(loss) if isinstance(loss, ast.Name) else ()
     values = [each.value for each in bindings] if bindings else [loss]
     made = {each.call: each.made for each in code.activations.losses}
-    return all(each in made and not code.may_have(made[each], "reduction") for each in values)
+    return all(
+        each in made and not any(code.may_have(made[each], word) for word in ("reduction", "size_average", "reduce"))
+        for each in values
+    )
 
 
 def _divisions(code: Code, total: str, update: ast.AugAssign) -> Iterator[tuple[ast.AST, ast.expr]]:
