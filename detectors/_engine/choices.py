@@ -14,6 +14,7 @@ from detectors._engine.tree import Tree
 _LABELS = re.compile(
     r"(^|_)(labels?|label_ids|targets?|targ|truth|ground_truth\w*|y|ys|y_true|y_test)(_batch|_\w)?$", re.I
 )
+_PLACES = re.compile(r"(^|_)(idx|idxs|idcs|inds?|indices|index)$", re.I)
 _TRUTH = frozenset(["y_true", "references", "ground_truth"])
 _WANTS_CLASSES = re.compile(r"(^|_)(eval\w*|acc|accuracy|measure\w*|metrics?|decode)(_|$)", re.I)
 
@@ -86,7 +87,8 @@ class Choices:
         return False
 
     def is_compared(self, call: ast.Call) -> bool:
-        """Whether the result is compared with something: `== labels`, `.eq(labels)`."""
+        """Whether the result is compared with something: `== labels`, `.eq(labels)`; what is looked for in a list of
+        places (`best not in chosen`) is not."""
         above: ast.AST | None = self._tree.parents.get(call)
         while isinstance(above, (ast.Subscript, ast.Attribute, ast.Call)):
             if isinstance(above, ast.Attribute) and above.attr in ("eq", "equal"):
@@ -99,7 +101,7 @@ class Choices:
         for node in self._tree.all(ast.Compare, ast.Call):
             if self._tree.function(node) is not function:
                 continue
-            sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+            sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) and not _is_membership(node) else []
             if isinstance(node, ast.Call) and _WANTS_CLASSES.search(last_name(node.func)):
                 sides = [each for each in node.args if isinstance(each, ast.Name)]
             if isinstance(node, ast.Call) and (self._names.origin(node.func) or ast.unparse(node.func)).endswith(
@@ -139,6 +141,12 @@ def _object(node: ast.expr) -> ast.expr:
             return node
         node = inner
     return node
+
+
+def _is_membership(node: ast.Compare) -> bool:
+    """Whether places are looked for among places: `best not in chosen`, `(best == chosen_idx).any()`."""
+    is_among = all(isinstance(each, (ast.In, ast.NotIn)) for each in node.ops)
+    return is_among or any(_PLACES.search(last_name(_object(each))) for each in node.comparators)
 
 
 def _is_same_name(first: ast.expr, second: ast.expr) -> bool:

@@ -51,7 +51,8 @@ _OVER_CLASSES = ("cross_entropy", "nll_loss")
 
 def detect(code: Code) -> Iterator[Problem]:
     """Softmaxes without a dimension, and softmaxes and predictions over the batch."""
-    yield from _implicit(code)
+    if not code.is_test:
+        yield from _implicit(code)
     yield from _over_the_batch(code)
     yield from _predictions(code)
 
