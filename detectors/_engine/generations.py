@@ -14,6 +14,7 @@ from detectors._engine.values import Values
 GRADIENT_WORDS = frozenset(
     """
     requires_grad requires_grad_ retain_grad grad grad_fn autograd backward enable_grad jacobian hessian vjp jvp func
+    adapt inner_update
     """.split()
 )
 """Names that say gradients are worked with."""

@@ -130,8 +130,11 @@ _HINTS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 )
 
 
-_OF_MODEL = re.compile(r"(tokeni[sz]er|processor|config|cfg|args|path)$", re.I)
-"""What belongs to a model and is none: `encoder_tokenizer`."""
+_OF_MODEL = re.compile(
+    r"(tokeni[sz]er|processor|config|cfg|args|path|validator|checker|factory|builder|_name|_file|_dir|_cls|_class|_type)$",
+    re.I,
+)
+"""What belongs to a model and is none: `encoder_tokenizer`, `module_validator`."""
 
 OTHER_FRAMEWORKS = frozenset(
     """

@@ -22,6 +22,7 @@ from detectors._engine.tree import FUNCTIONS, Function, Tree
 _DEPTH = 12
 _STEPS = 1_500
 """Of one question: functions that call each other with their own parameters branch without end."""
+_CALLABLE = frozenset(["typing.Callable", "collections.abc.Callable"])
 _KIND_OF_PART = {
     ("deepspeed.initialize", 0): Kind.ENGINE,
     ("deepspeed.initialize", 1): Kind.OPTIMIZER,
@@ -205,7 +206,11 @@ class Values:
         if method is not None and scope.args.args and scope.args.args[0].arg == binding.name:
             yield Value(self.classes.kind(method), f"<local>.{method.name}", ast.Name(binding.name))
             return
-        annotated = self._kind_made_by(self._names.origin(_annotation(binding.node)) or "")
+        told = self._names.origin(_annotation(binding.node)) or ""
+        annotated = self._kind_made_by(told)
+        if told in _CALLABLE:
+            yield Value(Kind.UNKNOWN, told)
+            return
         if annotated is not Kind.UNKNOWN:
             yield Value(annotated, None, None)
         given = list(self.calls.given_for(scope, binding.name))
@@ -312,7 +317,10 @@ class Values:
             return Kind.UNKNOWN
         if any((each.origin or "").partition(".")[0] in OTHER_FRAMEWORKS for each in values):
             return Kind.UNKNOWN
-        return self._kind_by_use(node) or kind_suggested_by(last_name(node))
+        by_use = self._kind_by_use(node)
+        if any(each.origin in _CALLABLE for each in values):
+            return by_use or Kind.UNKNOWN  # whatever may be called, a model by its name or not
+        return by_use or kind_suggested_by(last_name(node))
 
     def is_strong(self, node: ast.AST | None) -> bool:
         """Whether `kind` rests on an origin rather than on names and use."""
@@ -345,6 +353,8 @@ def _annotation(node: ast.AST) -> ast.AST | None:
         return annotation.left
     if isinstance(annotation, ast.Subscript) and last_name(annotation.value) == "Optional":
         return annotation.slice
+    if isinstance(annotation, ast.Subscript) and last_name(annotation.value) == "Callable":
+        return annotation.value
     return annotation
 
 

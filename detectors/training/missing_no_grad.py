@@ -279,7 +279,7 @@ def _problem(code: Code, each: EvaluationPass) -> Problem:
     name = code.name(forward.target)
     function = forward.function
     where = f"`{function.name}`" if function is not None else "this evaluation"
-    keeps = "every batch keeps" if each.loop is not None or each.is_named else "it keeps"
+    keeps = "every batch keeps" if each.loop is not None or forward.loops else "it keeps"
     return code.problem(
         forward.node,
         f"{where} runs `{name}` with gradients on: {keeps} the activations of a backward pass that never comes.",
