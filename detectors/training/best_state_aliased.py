@@ -141,11 +141,19 @@ def _is_changed(code: Code, kept: ast.expr) -> bool:
             "setdefault",
         ):
             return True
-        if isinstance(above, (ast.For, ast.comprehension)):
+        if isinstance(above, (ast.For, ast.comprehension)) or _is_filled_by(code, above):
             return True
         if isinstance(above, ast.Call) and code.origin(above) in ("copy.deepcopy",):
             return True
     return False
+
+
+def _is_filled_by(code: Code, above: ast.AST) -> bool:
+    """Whether a function reads a checkpoint into the tensors: `torch.distributed.checkpoint.load(state, …)`."""
+    call = code.tree.parents.get(above) if isinstance(above, ast.keyword) else above
+    return isinstance(call, ast.Call) and bool(
+        re.search(r"distributed\..*load|(^|\.)load_state_dict$", code.origin(call) or "")
+    )
 
 
 def _restored(code: Code, kept: ast.expr, model: ast.expr) -> ast.expr | None:

@@ -65,7 +65,8 @@ def detect(code: Code) -> Iterator[Problem]:
                 continue
             others = [each for each in trained if trained[each] and not trained[each] & trained[step]]
             for judged, given, other in _judged(code, backward.target, others, trained, step):
-                if judged not in said and not _are_joint(flow, backward, other):
+                is_shared = _are_joint(flow, backward, other) or _is_judged_for(code, flow, judged, other)
+                if judged not in said and not is_shared:
                     said.add(judged)
                     yield _problem(code, judged, given, step, other)
 
@@ -101,6 +102,18 @@ def _are_joint(flow: Flow, backward: Event, other: Event) -> bool:
             avoiding=lambda event: event.act in (Act.BACKWARD, Act.ZERO_GRAD, Act.OPAQUE),
         )
         for step in steps
+    )
+
+
+def _is_judged_for(code: Code, flow: Flow, judged: ast.Call, other: Event) -> bool:
+    """Whether the very same judgement is part of a loss that the other optimizer steps with."""
+    return any(
+        judged is call
+        for backward in flow.of(Act.BACKWARD)
+        if backward.target is not None
+        and (step := _stepped_with(flow, backward)) is not None
+        and step.subject == other.subject
+        for call, _ in code.sources.forwards(backward.target)
     )
 
 

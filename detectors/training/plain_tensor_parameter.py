@@ -90,7 +90,19 @@ def _is_kept(code: Code, owner: ast.ClassDef, binding: Binding) -> bool:
     """Set once, where the module is built: what is set again in each step is state, not a weight."""
     all_of_it = code.values.classes.attribute_bindings(owner, binding.name)
     others = [each for each in all_of_it if each is not binding and not _is_none(each)]
-    return not others and getattr(binding.scope, "name", "") not in ("forward", "__call__")
+    is_state = others or getattr(binding.scope, "name", "") in ("forward", "__call__")
+    return not is_state and not _is_written_into(code, owner, binding)
+
+
+def _is_written_into(code: Code, owner: ast.ClassDef, binding: Binding) -> bool:
+    """Whether another method gives the tensor other numbers: `self.context[:] = 0` before each task."""
+    return any(
+        isinstance(each.ctx, ast.Store)
+        and ast.unparse(each.value) == f"self.{binding.name}"
+        and code.tree.inside(each, owner)
+        and code.tree.function(each) is not binding.scope
+        for each in code.tree.all(ast.Subscript)
+    )
 
 
 def _is_none(binding: Binding) -> bool:
