@@ -81,7 +81,7 @@ _COMES_IN_EVAL_MODE = re.compile(r"transformers\.(\w+\.)*\w+\.from_pretrained$")
 
 def detect(code: Code) -> Iterator[Problem]:
     """Evaluation passes that a model reaches in train mode, one finding a function."""
-    if not code.is_torch or code.is_test:
+    if not code.is_torch or code.is_test or _sets_the_mode_itself(code):
         return
     told: set[object] = set()
     for each in sorted(code.passes.evaluations, key=lambda each: each.forward.line):
@@ -98,6 +98,11 @@ def detect(code: Code) -> Iterator[Problem]:
         told |= {where, reason.node} if reason.is_loading else {where}
         yield _problem(code, each, reason)
     yield from _saved_for_nothing(code)
+
+
+def _sets_the_mode_itself(code: Code) -> bool:
+    """Whether something assigns `training`: a property of the class may switch its parts."""
+    return any(each.attr == "training" and isinstance(each.ctx, ast.Store) for each in code.tree.all(ast.Attribute))
 
 
 def _begins(each: EvaluationPass) -> ast.AST | None:
@@ -260,7 +265,9 @@ def _trained_before(code: Code, each: EvaluationPass) -> Event | None:
     starts += [
         event
         for event in flow.of(Act.TRAIN_MODE)
-        if covers(event.subject, model) and not any(each.function is event.function for each in evals if event.guards)
+        if covers(event.subject, model)
+        and not any(each.function is event.function for each in evals if event.guards)
+        and not any("training" in guard.key for guard in event.guards)  # given back where it was so before
     ]
 
     def reaches(start: Event) -> bool:
