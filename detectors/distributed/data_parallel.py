@@ -31,22 +31,29 @@ https://docs.pytorch.org/docs/stable/generated/torch.nn.DataParallel.html
 https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-nn-ddp-instead
 """
 
+import re
 from collections.abc import Iterator
 
 from detectors import Code, Problem, Tier
 
 TIER = Tier.RISK
 WORDS = ("DataParallel", "backward")
+_DISTRIBUTED = re.compile(
+    r"DistributedDataParallel|(?<![A-Za-z])DDP(?![A-Za-z])|torchrun|torch\.distributed\.(run|launch)"
+)
+"""The author speaks of the other way: the file offers both, or says so itself."""
+_EVALUATES = re.compile(r"(^|_)(eval|evaluate|validate|test|predict|infer|inference|generate)(_|$)", re.I)
 
 
 def detect(code: Code) -> Iterator[Problem]:
     """`DataParallel` in a file that trains."""
-    if code.is_test or not code.training_steps or code.ranks.wraps:
+    if code.is_test or not code.training_steps or code.ranks.wraps or _DISTRIBUTED.search(code.text):
         return
     for call in code.calls(
         "torch.nn.DataParallel", "torch.nn.parallel.DataParallel", "torch.nn.parallel.data_parallel.DataParallel"
     ):
-        if not call.args:
+        function = code.tree.function(call)
+        if not call.args or (function is not None and _EVALUATES.search(function.name)):
             continue
         yield code.problem(
             call,

@@ -43,6 +43,8 @@ _LOADS = re.compile(r"load.*(state|checkpoint|ckpt|model|weights)", re.I)
 _TRAINS = re.compile(r"^(train|fit|run)(_|$)|_train$|^backward$|train_one|train_epoch|fit_one|one_epoch")
 _DEVICE = re.compile(r"cuda|device|gpu", re.I)
 _ON_CPU = re.compile(r"""^\w*device(\.type)? == 'cpu'$""")
+_OF_MAPPINGS = frozenset(["items", "keys", "values", "get", "pop", "copy", "update"])
+"""What is asked of a dict of weights; `data["params"].iou` is none."""
 _BUFFER = re.compile(r"BytesIO|buff?er|stream|(^|\W)io\.", re.I)
 
 
@@ -159,7 +161,9 @@ def _is_weights(code: Code, call: ast.Call, target: ast.expr | None) -> bool:
     for use in near:
         above = code.tree.parents[use]
         if isinstance(above, ast.Subscript) and above.value is use and _names_weights(above):
-            return True
+            beyond = code.tree.parents[above]
+            if not isinstance(beyond, ast.Attribute) or beyond.attr in _OF_MAPPINGS:
+                return True
         given_to = code.tree.enclosing(use, ast.Call, ast.stmt)
         if isinstance(given_to, ast.Call) and last_name(given_to.func) == "load_state_dict":
             return _is_of_model(code, given_to)
