@@ -153,8 +153,13 @@ def _micro_batches(code: Code, node: ast.AST) -> Loop | None:
         if len(loops) < 2 or loops[1] is not training.loop or training.step.loops[-1] is not training.loop:
             continue
         if any(loops[0] in each.loops for each in training.backwards) and not _is_guarded(code, node, loops[0]):
-            return loops[0]
+            return None if _steps(code, loops[0]) else loops[0]
     return None
+
+
+def _steps(code: Code, loop: Loop) -> bool:
+    """Whether an optimizer that is not known steps in the loop: `optimizers[name].step()`."""
+    return any(code.tree.inside(each, loop) for each in code.method_calls("step"))
 
 
 def _is_guarded(code: Code, node: ast.AST, loop: Loop) -> bool:
