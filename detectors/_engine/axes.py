@@ -20,6 +20,7 @@ from detectors._engine.reshapes import (
     is_every_row,
     is_one_row,
     keeps_rows,
+    parts_rows,
     takes_a_step,
 )
 from detectors._engine.shapes import Shapes
@@ -76,6 +77,17 @@ class Axes:
         """Whether the expression comes of moved dimensions or a product of matrices: its axes may be anything."""
         return any(place is None for place in self._trail.same_rows(operand))
 
+    def is_output(self, operand: ast.expr) -> bool:
+        """Whether the expression is what a model gives, with its dimensions as they are."""
+        places = [each for each in self._trail.same_rows(operand) if each is not None]
+        called = (each.node.func for each in places if isinstance(each.node, ast.Call))
+        return not self.mixed(operand) and any(map(self._is_model, called))
+
+    def _is_model(self, func: ast.expr) -> bool:
+        owner = self._values.class_held_by(func)
+        is_module = owner is not None and "torch.nn.Module" in self._values.classes.bases(owner)
+        return is_module or self._values.kind(func) is Kind.MODEL
+
     @property
     def runs(self) -> dict[ast.ClassDef, list[ast.Call]]:
         """The calls of each module of this file."""
@@ -108,6 +120,9 @@ class Axes:
             case ast.Subscript() as node if takes_a_step(node):
                 flat = len(node.slice.elts) < 3 and "logits" not in ast.unparse(node.value)  # type: ignore[attr-defined]
                 return Rows(f"line {node.lineno} takes one step of each sequence", not flat, step=True)
+            case ast.Subscript(value=ast.Call() as run, slice=ast.Constant(value=0)):
+                encoded = self._batches.encoded(run)
+                return Rows(encoded) if encoded is not None else None
             case ast.Subscript() as node if cuts_steps(node):
                 return Rows(f"line {node.lineno} cuts the steps of one sequence")
             case ast.Name() as name:
@@ -129,7 +144,8 @@ class Axes:
         if name in _NORMALISES & telling and self.dimension(call) == 1:
             return Rows(f"line {call.lineno} normalises it over the classes in dimension 1")
         if name in ("view", "reshape", "flatten"):
-            return Rows(f"line {call.lineno} keeps the batch in front") if keeps_rows(call, name) else None
+            kept = keeps_rows(call, name) or (name != "flatten" and parts_rows(call))
+            return Rows(f"line {call.lineno} keeps the batch in front") if kept else None
         if name in ("cat", "concat", "concatenate") and self.dimension(call) in (None, 0):
             return self._of_concatenation(call)
         layers = [each.origin or "" for each in self._values.of(call.func)]
@@ -138,7 +154,8 @@ class Axes:
         model = call.func.value if isinstance(call.func, ast.Attribute) and call.func.attr == "forward" else call.func
         if self._values.kind(model) is Kind.MODEL or any(each.startswith("<local>") for each in layers):
             return self._of_run(call)
-        return None
+        encoded = self._batches.encoded(call)
+        return Rows(encoded) if encoded is not None else None
 
     def _of_run(self, call: ast.Call) -> Rows | None:
         """A model that is given one example, or a batch of a loader."""
