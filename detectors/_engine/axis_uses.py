@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from detectors._engine.activations import Activations
 from detectors._engine.axes import Axes
+from detectors._engine.axis_ways import KEEPS, AxisWays, core
 from detectors._engine.names import Names
 from detectors._engine.shapes import Shapes
 from detectors._engine.subjects import last_name
@@ -17,11 +18,7 @@ from detectors._engine.tree import Tree
 
 _INDEXED = frozenset(["gather", "scatter", "scatter_", "take_along_dim", "take_along_axis", "index_fill"])
 _REDUCES = frozenset(["any", "all", "sum", "max", "amax", "argmax", "mean"])
-_CHOOSES = frozenset(["softmax", "log_softmax", "topk", "argmax", "multinomial", "sort", "argsort"])
-_KEEPS = frozenset(
-    ["float", "int", "long", "bool", "unsqueeze", "squeeze", "detach", "clone", "to", "cpu", "cuda", "values", "data"]
-)
-_DEEP = re.compile(r"\.(dim\(\)|ndim|ndimension\(\))|len\([\w.]+\.(shape|size\(\))\)")
+_DIVIDES = frozenset(["div", "floor_divide", "remainder", "divmod", "fmod"])
 _MEASURES = re.compile(r"(^|_)(metrics?|accuracy|criterion|loss_fn|loss_fct|score_fn|nll|cross_entropy)$", re.I)
 _LABELS = re.compile(r"(^|_)(labels?|targets?|y|ys|y_true|truth)(_batch|_\w)?$", re.I)
 
@@ -32,6 +29,7 @@ class AxisUses:
     def __init__(self, tree: Tree, names: Names, activations: Activations, axes: Axes, shapes: Shapes) -> None:
         self._tree, self._names = tree, names
         self._activations, self._axes, self._shapes = activations, axes, shapes
+        self._ways = AxisWays(tree, activations, axes)
 
     # -- softmax ------------------------------------------------------------------------------------------
 
@@ -49,7 +47,7 @@ class AxisUses:
                         return f"line {total.lineno} adds its products up over dimension 1"
             if isinstance(above, ast.Call) and self._is_measured(above, use):
                 return f"`{last_name(above.func)}` takes it with the label of each example"
-        return self._normalised_otherwise(call)
+        return self._ways.normalised_otherwise(call)
 
     def _taken(self, above: ast.AST | None, use: ast.AST) -> str | None:
         """`.max(dim=1)`, `.gather(1, …)`: a class for each example."""
@@ -70,16 +68,6 @@ class AxisUses:
             return False
         return _LABELS.search(last_name(run.args[1])) is not None
 
-    def _normalised_otherwise(self, call: ast.Call) -> str | None:
-        """The same tensor normalised over its last dimension, where another condition holds, with or without a log."""
-        name = self._activations.function_origin(call)
-        operand = self._axes.operand(call)
-        for other, dimension in self._other_ways(call, operand):
-            its = self._activations.function_origin(other)
-            if {name, its} == {"softmax", "log_softmax"} and dimension in (-1, 1, 2):
-                return f"line {other.lineno} takes `{its}` of it over dimension {dimension}"
-        return None
-
     # -- argmax -------------------------------------------------------------------------------------------
 
     def of_choice(self, call: ast.Call, operand: ast.expr) -> str | None:
@@ -87,8 +75,9 @@ class AxisUses:
         says so."""
         return (
             self._used_as_index(call)
-            or self._one_way_of_two(call, operand)
+            or self._ways.chosen_otherwise(call, operand)
             or self._beside_rows(call, operand)
+            or self._is_unravelled(call, operand)
             or self._is_target(call, operand)
             or self._said_to_keep_batch(call)
         )
@@ -99,7 +88,7 @@ class AxisUses:
             above = self._tree.parents.get(node)
             for _ in range(3):  # `index.unsqueeze(1).long()`
                 run = self._called_on(node)
-                if run is None or last_name(run.func) not in _KEEPS:
+                if run is None or last_name(run.func) not in KEEPS:
                     break
                 node, above = run, self._tree.parents.get(run)
             above = self._tree.parents.get(above) if isinstance(above, ast.keyword) else above
@@ -123,96 +112,26 @@ class AxisUses:
             re.search(r"\.(size\((-1|1|2)\)|(shape|size\(\))\[(-1|1|2)\])$", ast.unparse(count))
         )
 
-    def _one_way_of_two(self, call: ast.Call, operand: ast.expr) -> str | None:
-        """`if x.dim() > 1: x = x.argmax(0)`, and the same choice along another dimension under another condition."""
-        statement = self._tree.statement(call)
-        above = self._tree.parents.get(statement)
-        target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
-        if isinstance(above, ast.If) and statement in above.body and not above.orelse and target is not None:
-            same = ast.unparse(target) == ast.unparse(operand)
-            if same and isinstance(operand, ast.Name) and self._asks_for_more(above.test, operand.id):
-                return f"line {above.lineno} asks whether each row holds scores or is a choice already"
-        otherwise = isinstance(above, ast.If) and statement in above.orelse
-        if isinstance(above, ast.If) and otherwise and self._asks_for_one(above.test, operand):
-            same = target is not None and ast.unparse(target) == ast.unparse(operand)
-            if same or any(
-                isinstance(each, ast.Assign) and ast.unparse(each.value) == ast.unparse(operand) for each in above.body
+    def _is_unravelled(self, call: ast.Call, operand: ast.expr) -> str | None:
+        """`x.view(-1, rows * columns).argmax(0) // columns`: an index into what was flattened behind the batch."""
+        bindings = self._names.reaching(operand) if isinstance(operand, ast.Name) else ()
+        flattened = bindings[0].value if len(bindings) == 1 else operand
+        match flattened:
+            case ast.Call(
+                func=ast.Attribute(attr="view" | "reshape"), args=[_, ast.BinOp(op=ast.Mult(), left=left, right=right)]
             ):
-                return f"line {above.lineno} asks whether each row holds scores or is a choice already"
-        if isinstance(above, ast.If) and otherwise and isinstance(operand, ast.Name):
-            classes = re.compile(rf"{operand.id}\.(size\(1\)|shape\[1\]) == 1")
-            if classes.fullmatch(ast.unparse(above.test)):
-                return f"line {above.lineno} counts the classes in dimension 1"
-        for other, dimension in self._other_ways(call, operand):
-            if dimension in (-1, 1, 2) and self._activations.function_origin(other) in (
-                "softmax",
-                "log_softmax",
-                "topk",
-            ):
-                return f"line {other.lineno} has its entries in dimension {dimension}"
+                factors = (ast.unparse(left), ast.unparse(right))
+            case _:
+                return None
+        for use in self._results(call):
+            divisor = _divisor_of(self._tree.parents.get(use), use)
+            if divisor is not None and ast.unparse(divisor) in factors:
+                return f"line {divisor.lineno} divides the choice as an index into the last dimension"
         return None
-
-    @staticmethod
-    def _asks_for_one(test: ast.expr, operand: ast.expr) -> bool:
-        """`x.dim() == 1`, where the other branch has the scores."""
-        text = ast.unparse(operand)
-        return ast.unparse(test) in (f"{text}.dim() == 1", f"{text}.ndim == 1", f"len({text}.shape) == 1")
-
-    @staticmethod
-    def _asks_for_more(test: ast.expr, name: str) -> bool:
-        """`x.dim() > 1`, `x.ndim == 2`."""
-        match test:
-            case ast.Compare(
-                left=left, ops=[ast.Gt() | ast.Eq() | ast.NotEq()], comparators=[ast.Constant(value=1 | 2)]
-            ):
-                text = ast.unparse(left)
-                wanted = (2,) if isinstance(test.ops[0], ast.Eq) else (1,)
-                count = test.comparators[0].value if isinstance(test.comparators[0], ast.Constant) else None
-                return text.startswith((f"{name}.", f"len({name}.")) and bool(_DEEP.search(text)) and count in wanted
-        return False
-
-    def _other_ways(self, call: ast.Call, operand: ast.expr | None) -> Iterator[tuple[ast.Call, object]]:
-        """The normalisations and choices of the same tensor in the other branch of the `if` around the call."""
-        branch = next((each for each in self._tree.ancestors(call) if isinstance(each, (ast.If, ast.IfExp))), None)
-        if branch is None or operand is None or self._tree.inside(call, branch.test):
-            return
-        text, same_end = _core(operand), self._end(call)
-        for other in self._tree.below(branch):
-            if not isinstance(other, ast.Call) or other is call or self._is_beside(call, other, branch):
-                continue
-            if last_name(other.func) not in _CHOOSES or self._end(other) != same_end:
-                continue
-            its = self._axes.operand(other)
-            if its is not None and _core(its) == text:
-                yield other, self._along(other)
-
-    def _along(self, call: ast.Call) -> object:
-        """The dimension; of `topk(x, k)`, which has a number before it, the last where none is named."""
-        if last_name(call.func) != "topk":
-            return self._axes.dimension(call)
-        return next((self._axes.dimension(call) for each in call.keywords if each.arg == "dim"), -1)
-
-    def _is_beside(self, call: ast.AST, other: ast.AST, branch: ast.If | ast.IfExp) -> bool:
-        """Whether both run under the same outcome of the condition."""
-        parts = [branch.body, branch.orelse]
-        sides = [each if isinstance(each, list) else [each] for each in parts]
-        places = [
-            next((index for index, side in enumerate(sides) if any(self._tree.inside(node, one) for one in side)), 2)
-            for node in (call, other)
-        ]
-        return places[0] == places[1] or 2 in places
-
-    def _end(self, call: ast.Call) -> str:
-        """Where the result goes: the name it is assigned to, or that it is returned."""
-        statement = self._tree.statement(call)
-        if isinstance(statement, ast.Assign):
-            names = [each for target in statement.targets for each in ast.walk(target) if isinstance(each, ast.Name)]
-            return names[-1].id if names else ""
-        return "return" if isinstance(statement, ast.Return) else ""
 
     def _beside_rows(self, call: ast.Call, operand: ast.expr) -> str | None:
         """`where(x.any(dim=-1), x.argmax(0), …)`: an entry for each row, taken with a choice of the same tensor."""
-        text, node = _core(operand), call
+        text, node = core(operand), call
         for above in self._tree.ancestors(call):
             if isinstance(above, ast.stmt):
                 return None
@@ -226,7 +145,7 @@ class AxisUses:
             if each is node or not isinstance(each, ast.Call) or last_name(each.func) not in _REDUCES:
                 continue
             its = self._axes.operand(each)
-            if its is not None and _core(its) == text and self._axes.dimension(each) in (-1, 1):
+            if its is not None and core(its) == text and self._axes.dimension(each) in (-1, 1):
                 return f"line {each.lineno} asks `{last_name(each.func)}` of each row"
         return None
 
@@ -267,7 +186,7 @@ class AxisUses:
         statement = self._tree.statement(call)
         target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
         given: ast.AST | None = statement.value if isinstance(statement, ast.Assign) else None
-        while isinstance(given, ast.Call) and given is not result and last_name(given.func) in _KEEPS:
+        while isinstance(given, ast.Call) and given is not result and last_name(given.func) in KEEPS:
             given = given.func.value if isinstance(given.func, ast.Attribute) else None
         if given is not result or not isinstance(target, ast.Name):
             return
@@ -285,15 +204,11 @@ class AxisUses:
         return run if isinstance(run, ast.Call) and run.func is above else None
 
 
-def _core(node: ast.expr) -> str:
-    """The tensor an expression is about, without scaling and moves: `logits` for `logits.float() / t`."""
-    while True:
-        match node:
-            case ast.Call(func=ast.Attribute(attr=attr, value=value)) if attr in _KEEPS and attr != "squeeze":
-                node = value
-            case ast.BinOp(left=left, op=ast.Div()):
-                node = left
-            case ast.BinOp(left=ast.Constant(), op=ast.Mult(), right=right):
-                node = right
-            case _:
-                return re.sub(r"\(?\b\d+\.?\d* \* ", "", ast.unparse(node)).replace("(", "").replace(")", "")
+def _divisor_of(above: ast.AST | None, use: ast.AST) -> ast.expr | None:
+    """What an index is divided by: `index // n`, `index % n`, `torch.div(index, n, rounding_mode="floor")`."""
+    match above:
+        case ast.BinOp(left=left, op=ast.FloorDiv() | ast.Mod(), right=right) if left is use:
+            return right
+        case ast.Call(args=[first, second]) if first is use and last_name(above.func) in _DIVIDES:
+            return second
+    return None

@@ -15,6 +15,7 @@ _LABELS = re.compile(
     r"(^|_)(labels?|label_ids|targets?|targ|truth|ground_truth\w*|y|ys|y_true|y_test)(_batch|_\w)?$", re.I
 )
 _PLACES = re.compile(r"(^|_)(idx|idxs|idcs|inds?|indices|index)$", re.I)
+_COLLECTED = re.compile(r"(^|_)(labels?|classes|pred(s|icted|ictions?)?|y_hats?|y_pred)$", re.I)
 _TRUTH = frozenset(["y_true", "references", "ground_truth"])
 _WANTS_CLASSES = re.compile(r"(^|_)(eval\w*|acc|accuracy|measure\w*|metrics?|decode)(_|$)", re.I)
 
@@ -112,6 +113,20 @@ class Choices:
                 return True
         return False
 
+    def is_collected(self, call: ast.Call) -> bool:
+        """`labels.extend(choice.tolist())`: a list of labels grows by an entry for each example."""
+        names, function = self.assigned(call), self._tree.function(call)
+        for grown in self._tree.method_calls("extend"):
+            assert isinstance(grown.func, ast.Attribute)
+            if not _COLLECTED.search(last_name(grown.func.value)) or self._tree.function(grown) is not function:
+                continue
+            match grown.args:
+                case [ast.Call(func=ast.Attribute(attr="tolist", value=value))]:
+                    value = _object(value) if not isinstance(value, ast.Call) or value is not call else value
+                    if value is call or (isinstance(value, ast.Name) and value.id in names):
+                        return True
+        return False
+
     def assigned(self, call: ast.Call) -> set[str]:
         """The names that the result gets."""
         statement = self._tree.statement(call)
@@ -154,12 +169,12 @@ def _is_same_name(first: ast.expr, second: ast.expr) -> bool:
 
 
 def _sides(node: ast.Compare | ast.Call) -> list[ast.expr]:
-    """The two sides of `a == b`, `a.eq(b)` and `torch.eq(a, b)`; nothing for what is no equality."""
+    """The two sides of `a == b`, `a != b`, `a.eq(b)` and `torch.eq(a, b)`; nothing for what asks for no equality."""
     match node:
-        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
+        case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq()], comparators=[right]):
             return [left, right]
-        case ast.Call(func=ast.Attribute(attr="eq", value=left), args=[right]):
+        case ast.Call(func=ast.Attribute(attr="eq" | "ne", value=left), args=[right]):
             return [left, right]
-        case ast.Call(func=ast.Attribute(attr="eq"), args=[left, right]):
+        case ast.Call(func=ast.Attribute(attr="eq" | "ne"), args=[left, right]):
             return [left, right]
     return []

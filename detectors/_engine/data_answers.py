@@ -7,6 +7,7 @@ from detectors._engine.axes import Axes
 from detectors._engine.axis_uses import AxisUses
 from detectors._engine.choices import Choices
 from detectors._engine.columns import Columns
+from detectors._engine.distributions import Distributions
 from detectors._engine.draws import Draws
 from detectors._engine.loaders import Loaders
 from detectors._engine.options import Options
@@ -81,6 +82,11 @@ class DataAnswers(TrainingAnswers):
     def axis_uses(self) -> AxisUses:
         """What is done with results along dimension 0."""
         return AxisUses(self.tree, self.names, self.activations, self.axes, self.shapes)
+
+    @cached_property
+    def distributions(self) -> Distributions:
+        """Along which dimension the entries of one distribution lie."""
+        return Distributions(self.tree, self.names, self.activations, self.axes, self.shapes)
 
     @cached_property
     def choices(self) -> Choices:

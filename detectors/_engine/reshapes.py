@@ -4,6 +4,7 @@ import ast
 import re
 
 _CASTS = ("long", "int", "to", "cuda", "cpu")
+_EXAMPLES = re.compile(r"^(b|bs|bsz|nb|batch|batch_?size|n_?batch|num_?batch|batches)$", re.I)
 _CLASSES = re.compile(r"(vocab\w*|classes|num_labels|n_labels|n_?tokens?)$|\.(size\(-1\)|shape\[-1\])$", re.I)
 
 
@@ -35,6 +36,22 @@ def keeps_rows(call: ast.Call, name: str) -> bool:
         return False
     first, second = (ast.unparse(each) for each in call.args)
     return (first == "-1" and second != "1") or (first.endswith((".size(0)", ".shape[0]")) and second == "-1")
+
+
+def parts_rows(call: ast.Call) -> bool:
+    """`x.view(batch_size, n, -1)`, `x.reshape(x.shape[0] // n, n, *x.shape[1:])`: a batch in front, more behind it."""
+    if len(call.args) < 2 or not isinstance(call.func, ast.Attribute) or ast.unparse(call.args[1]) == "1":
+        return False
+    first = call.args[0]
+    if isinstance(first, ast.BinOp) and isinstance(first.op, ast.FloorDiv):
+        known = ast.unparse(first.left).endswith((".size(0)", ".shape[0]"))
+        return known and ast.unparse(call.args[1]) == ast.unparse(first.right)
+    return isinstance(first, ast.Name) and is_batch_size(first.id)
+
+
+def is_batch_size(name: str) -> bool:
+    """Whether this is how the number of examples in a batch is written."""
+    return _EXAMPLES.match(name) is not None
 
 
 def is_one_row(node: ast.expr) -> bool:

@@ -5,12 +5,12 @@ import re
 from dataclasses import dataclass
 
 from detectors._engine.bindings import Binding, Bound
+from detectors._engine.reshapes import is_batch_size
 from detectors._engine.tree import FUNCTIONS, Tree
 
 _WORD = r"[\w.*+/-]+(?: ?[*+/-] ?\w+)*"
 _BRACKETED = re.compile(rf"[\[(]\s*({_WORD}(?:\s*,\s*{_WORD})+)\s*[\])]")
 _CROSSED = re.compile(r"(?<![\w.])(\w+(?:\s+[x×]\s+\w+)+)(?![\w.])")
-_EXAMPLES = re.compile(r"^(b|bs|bsz|nb|batch|batch_?size|n_?batch|num_?batch|batches)$", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Shape:
     @property
     def has_batch_first(self) -> bool:
         """Whether dimension 0 is said to count the examples of a batch, with others behind it."""
-        return len(self.dimensions) > 1 and _EXAMPLES.match(self.dimensions[0]) is not None
+        return len(self.dimensions) > 1 and is_batch_size(self.dimensions[0])
 
     @property
     def text(self) -> str:

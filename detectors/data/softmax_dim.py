@@ -98,6 +98,10 @@ def _over_the_batch(code: Code) -> Iterator[Problem]:
         )
         if why is not None:
             yield _normalises(code, call, why)
+            continue
+        another = code.distributions.along_another(call)
+        if another is not None:
+            yield _disagrees(code, call, another)
     for made in code.calls(*_MODULES):
         why = _runs_on_batches(code, made) if _constant(code, made) == 0 else None
         if why is not None:
@@ -110,6 +114,15 @@ def _normalises(code: Code, call: ast.Call, why: str) -> Problem:
         f"`{code.name(call)}` normalises over the batch: {why}, so dimension 0 counts examples and each one's "
         "probabilities depend on the others.",
         mend=[_over_classes(code, call)],
+    )
+
+
+def _disagrees(code: Code, call: ast.Call, another: str) -> Problem:
+    return code.problem(
+        call,
+        f"`{code.name(call)}` normalises over dimension 0, but {another}: there, the entries that are taken together "
+        "do not sum to one.",
+        mend=[_over_classes(code, call, "-1")],
     )
 
 
@@ -136,12 +149,12 @@ def _runs_on_batches(code: Code, made: ast.Call) -> str | None:
     return None
 
 
-def _over_classes(code: Code, call: ast.Call) -> Change | None:
+def _over_classes(code: Code, call: ast.Call, classes: str = "1") -> Change | None:
     for keyword in call.keywords:
         if keyword.arg in ("dim", "axis"):
-            return code.source.replace(keyword.value, "1")
+            return code.source.replace(keyword.value, classes)
     dim = code.argument(call, "dim", 0 if code.origin(call) is None else 1)
-    return code.source.replace(dim, "1") if dim is not None else None
+    return code.source.replace(dim, classes) if dim is not None else None
 
 
 def _sibling(
@@ -265,6 +278,8 @@ def _why_wrong(code: Code, call: ast.Call, operand: ast.expr) -> str | None:
         return f"holds scores for each row ({used})"
     if code.choices.is_measured(call):
         return "holds scores for each row, and the metric wants a class for each row"
+    if argmax and code.choices.is_collected(call) and code.axes.is_output(operand):
+        return "holds scores for each example, and the list grows by a class for each"
     if code.choices.picks_per_row(call):
         return "holds scores for each row, and its choice is one index for each row"
     if _normalised_last(code, operand) and _CLASSES.search(" ".join(code.choices.assigned(call))):
