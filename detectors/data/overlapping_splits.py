@@ -145,6 +145,7 @@ def _one_data_set(code: Code) -> Iterator[Problem]:
             train is None
             or held_out is None
             or (part_named(last_name(train[2])) is Part.TRAIN and _names_train_pass(code))
+            or code.tree.are_alternatives(train[1], held_out[1])
         ):
             continue
         name = code.name(train[2])
