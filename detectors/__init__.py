@@ -12,6 +12,7 @@ from detectors._engine.code import Code
 from detectors._engine.columns import Column
 from detectors._engine.draws import RandomSplit
 from detectors._engine.endpoints import SERVERS, Endpoint
+from detectors._engine.estimators import REGRESSOR
 from detectors._engine.events import Act, Region
 from detectors._engine.finding import (
     Analysis,
@@ -45,7 +46,7 @@ from detectors._engine.saved_modes import SavedMode
 from detectors._engine.schedules import Schedule, Unit
 from detectors._engine.secrets import PREFIXES as SECRET_PREFIXES
 from detectors._engine.secrets import without_keys
-from detectors._engine.splits import By, Part, Split, part_named
+from detectors._engine.splits import By, Part, Split, is_some_rows, part_named
 from detectors._engine.subjects import last_name, without_methods
 from detectors._engine.tensors import Graph
 from detectors._engine.time_limits import client_limit, waits_long
@@ -63,6 +64,7 @@ __all__ = [
     "LIBRARIES",
     "LLM_LIBRARIES",
     "NOT_PINNED",
+    "REGRESSOR",
     "RERANKS",
     "SECRET_PREFIXES",
     "SERVERS",
@@ -130,6 +132,7 @@ __all__ = [
     "is_bookkeeping",
     "is_built",
     "is_same_model",
+    "is_some_rows",
     "kind_made_by",
     "kind_suggested_by",
     "last_name",

@@ -29,8 +29,10 @@ class Classes:
         self._tree, self._names, self._elsewhere = tree, names, elsewhere
 
     def named(self, name: str) -> ast.ClassDef | None:
-        """The class of this file by its name."""
-        return next((each for each in self._tree.all(ast.ClassDef) if each.name == name), None)
+        """The class of this file by its name, and by its line where the name has one (`Net@12`)."""
+        name, _, line = name.partition("@")
+        same = (each for each in self._tree.all(ast.ClassDef) if each.name == name)
+        return next((each for each in same if not line or str(each.lineno) == line), None)
 
     def method(self, owner: ast.ClassDef, name: str, *, skip_own: bool = False) -> Function | None:
         """The method of the class or of its bases in this file."""

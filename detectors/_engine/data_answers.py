@@ -9,6 +9,7 @@ from detectors._engine.choices import Choices
 from detectors._engine.columns import Columns
 from detectors._engine.distributions import Distributions
 from detectors._engine.draws import Draws
+from detectors._engine.estimators import Estimators
 from detectors._engine.loaders import Loaders
 from detectors._engine.options import Options
 from detectors._engine.preprocessing import Preprocessing
@@ -37,6 +38,11 @@ class DataAnswers(TrainingAnswers):
     def preprocessing(self) -> Preprocessing:
         """Transformers that learn from data, and where they are fitted."""
         return Preprocessing(self.tree, self.names, self.values, self.provenance, self.splits)
+
+    @cached_property
+    def estimators(self) -> Estimators:
+        """Models that fit and predict, and the parts they are trained and measured on."""
+        return Estimators(self.tree, self.names, self.values, self.splits, self.preprocessing)
 
     @cached_property
     def seeds(self) -> Seeds:

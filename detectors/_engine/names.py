@@ -6,6 +6,8 @@ given where the binding is in sight; a name that could be several things has non
 
 import ast
 import builtins
+from collections import Counter
+from functools import cached_property
 
 from detectors._engine.bindings import Binding, Bindings, Bound
 from detectors._engine.origins import canonical
@@ -29,7 +31,7 @@ class Names:
     def origin(self, node: ast.AST | None) -> str | None:
         """The dotted origin of a name or attribute, None where it is not known.
 
-        Definitions of this file have the origin `<local>.NAME`.
+        Definitions of this file have the origin `<local>.NAME` (`local_origin`).
         """
         if not isinstance(node, (ast.Name, ast.Attribute)):
             return None
@@ -37,6 +39,21 @@ class Names:
             self._origins[node] = None  # an alias of itself has no origin
             self._origins[node] = self._find_origin(node)
         return self._origins[node]
+
+    def written(self, node: ast.expr) -> ast.expr:
+        """What a name was assigned, where that is one whole expression; else the node itself."""
+        bindings = self.reaching(node) if isinstance(node, ast.Name) else ()
+        only = bindings[0] if len(bindings) == 1 and bindings[0].how is Bound.ASSIGNMENT else None
+        return only.value if only is not None and only.value is not None else node
+
+    def local_origin(self, owner: ast.ClassDef) -> str:
+        """The origin of a class of this file; with its line where the file defines several of that name, as notebooks
+        do."""
+        return f"<local>.{owner.name}@{owner.lineno}" if self._again[owner.name] > 1 else f"<local>.{owner.name}"
+
+    @cached_property
+    def _again(self) -> Counter[str]:
+        return Counter(each.name for each in self._tree.all(ast.ClassDef))
 
     def calls(self, *origins: str) -> list[ast.Call]:
         """The calls of these dotted origins, in source order."""
@@ -58,7 +75,9 @@ class Names:
         return origins.pop() if len(origins) == 1 else None
 
     def _binding_origin(self, binding: Binding) -> str | None:
-        if binding.how in (Bound.FUNCTION, Bound.CLASS):
+        if isinstance(binding.node, ast.ClassDef):
+            return self.local_origin(binding.node)
+        if binding.how is Bound.FUNCTION:
             return f"<local>.{binding.name}"
         if binding.how is Bound.ASSIGNMENT:
             return self.origin(binding.value)

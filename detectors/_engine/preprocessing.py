@@ -13,7 +13,7 @@ from functools import cached_property
 
 from detectors._engine.names import Names
 from detectors._engine.provenance import Provenance, Step
-from detectors._engine.splits import Part, Split, Splits, part_named
+from detectors._engine.splits import Part, Split, Splits, is_some_rows, part_named
 from detectors._engine.subjects import Subject, last_name
 from detectors._engine.tree import Tree
 from detectors._engine.values import Values
@@ -62,6 +62,8 @@ _COMPOSITE = re.compile(
     r"sklearn\.(pipeline\.(Pipeline|make_pipeline|FeatureUnion|make_union)"
     r"|compose\.(ColumnTransformer|make_column_transformer))$|imblearn\.pipeline\.(Pipeline|make_pipeline)$"
 )
+_ANSWERS = re.compile(r"feature_selection\.(?!Variance)|TargetEncoder$|LeaveOneOutEncoder$|CatBoostEncoder$|BorutaPy$")
+"""What learns from the rows' answers: cross-validation after it is biased even where the test part is held out."""
 _FITS = frozenset({"fit", "fit_transform", "fit_resample", "fit_sample", "partial_fit"})
 _DEPTH = 4
 
@@ -93,6 +95,8 @@ class Leak:
 
     fit: Fit
     split: Split
+    of_train: bool = False
+    """Whether all this is inside the train part, by origin or by a name on the way: the test part is untouched."""
 
 
 class Preprocessing:
@@ -119,6 +123,9 @@ class Preprocessing:
         data = call.args[0] if call.args else next((k.value for k in call.keywords if k.arg in ("X", "y")), None)
         if data is None or isinstance(data, ast.Starred):
             return None
+        if isinstance(func, ast.Attribute) and func.attr == "apply" and isinstance(data, ast.Attribute):
+            handed = self.learns(data.value) if data.attr == "fit_transform" and len(call.args) == 1 else None
+            return Fit(call, handed, data.value, None, func.value) if handed is not None else None
         if isinstance(func, ast.Attribute) and func.attr in _FITS:
             learns = self.learns(func.value)
             if learns is not None and not (func.attr == "fit" and self._ends_in_estimator(func.value)):
@@ -193,8 +200,11 @@ class Preprocessing:
             return []
         for split in self._splits.all:
             for fit in self._fitted_before(split):
-                if fit.call not in found and self._is_on_everything(fit, split):
-                    found[fit.call] = Leak(fit, split)
+                if fit.call in found or not self._is_on_everything(fit, split):
+                    continue
+                outer = self._splits.behind(fit.data)
+                if not outer or (split not in outer and self._biases(fit)):
+                    found[fit.call] = Leak(fit, split, bool(outer) or self._is_named_train(fit))
         return sorted(found.values(), key=lambda each: (each.fit.call.lineno, each.fit.call.col_offset))
 
     def _fitted_before(self, split: Split) -> Iterator[Fit]:
@@ -231,11 +241,29 @@ class Preprocessing:
         named = fit.part_by_name
         if self._tree.inside(fit.call, split.node) or (named is not None and named.is_held_out):
             return False
-        if self._splits.comes_from_part(fit.data) or self._is_refit(fit):
+        if self._is_refit(fit) or self._is_on_some_rows(fit, split):
             return False
         return self._tree.function(fit.call) is not self._tree.function(split.node) or (
             fit.call.lineno <= (split.node.end_lineno or 0)
         )
+
+    def _biases(self, fit: Fit) -> bool:
+        """Whether a fit on one part says too much where that part is divided again: of made-up rows and of answers."""
+        origins = (each.origin or "" for each in self._values.of(fit.transformer))
+        return fit.learns is Learns.RESAMPLING or any(_ANSWERS.search(each) for each in origins)
+
+    def _is_named_train(self, fit: Fit) -> bool:
+        """Whether the data, or what it is made from, is called the train part."""
+        steps = (each.node for each in self._provenance.trace(fit.data))
+        return any(isinstance(each, ast.Name) and part_named(each.id) is Part.TRAIN for each in steps)
+
+    def _is_on_some_rows(self, fit: Fit, split: Split) -> bool:
+        """Whether only chosen rows are fitted on, or rows that are taken out before the split."""
+        if any(is_some_rows(each) for each in ast.walk(fit.data)):
+            return True
+        fitted = self._provenance.bindings(fit.data)
+        steps = (step.node for data in split.data for step in self._provenance.trace(data))
+        return any(fitted and self._provenance.bindings(rows) == fitted for rows in map(_dropped, steps) if rows)
 
     def _is_refit(self, fit: Fit) -> bool:
         """Whether the same transformer is also fitted on a part: which fit counts is not known."""
@@ -261,6 +289,14 @@ class Preprocessing:
                 if any(self._splits.of(step.node) is split for step in steps):
                     return True
         return False
+
+
+def _dropped(node: ast.expr) -> ast.expr | None:
+    """`rows` of `frame.drop(rows.index)`."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="drop"), args=[ast.Attribute(attr="index", value=rows)]):
+            return rows
+    return None
 
 
 def _base(node: ast.expr) -> ast.expr:

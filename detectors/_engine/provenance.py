@@ -133,6 +133,9 @@ class Provenance:
             case ast.BinOp():
                 yield node.left, calls
                 yield node.right, calls
+            case ast.Compare():
+                for side in (node.left, *node.comparators):
+                    yield side, calls
             case ast.IfExp():
                 yield node.body, calls
                 yield node.orelse, calls

@@ -216,12 +216,20 @@ class Splits:
         """Whether the expression is made from one part of a split, not from the whole."""
         return any(self.is_part(step.node) for step in self._provenance.trace(node, stop=self.is_part))
 
+    def behind(self, node: ast.expr) -> set[Split]:
+        """The splits of which the expression comes from a part."""
+        steps = self._provenance.trace(node, stop=self.is_part)
+        return {split for step in steps if (split := self.of(step.node)) is not None and self.is_part(step.node)}
+
     def part(self, node: ast.expr) -> Part | None:
         """The part the expression is by origin; None where it is the whole, mixed, or not known."""
-        parts: set[Part | None] = set()
-        for step in self._provenance.trace(node, stop=self.is_part):
-            parts |= set(self._part_of_step(step.node))
-        return parts.pop() if len(parts) == 1 else None
+        parts = self.parts(node)
+        return parts.copy().pop() if len(parts) == 1 else None
+
+    def parts(self, node: ast.expr) -> set[Part | None]:
+        """Every part the expression is made from by origin; None stands for one whose name contradicts it."""
+        steps = self._provenance.trace(node, stop=self.is_part)
+        return {part for step in steps for part in self._part_of_step(step.node)}
 
     def _part_of_step(self, node: ast.expr) -> Iterator[Part | None]:
         if isinstance(node, ast.Name):
@@ -313,6 +321,16 @@ def _object_of(subset: ast.expr) -> ast.expr:
                 subset = inner
             case _:
                 return root_of(subset)
+
+
+def is_some_rows(node: ast.AST) -> bool:
+    """`data[:n]`, `data[start:, 0]`, `data.loc[rows, "a"]`: the first axis is cut for certain."""
+    if not isinstance(node, ast.Subscript):
+        return False
+    first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) and node.slice.elts else node.slice
+    bounded = isinstance(first, ast.Slice) and (first.lower is not None or first.upper is not None)
+    chosen = isinstance(node.value, ast.Attribute) and node.value.attr in ("loc", "iloc")
+    return bounded or (chosen and not isinstance(first, ast.Slice))
 
 
 def _takes_rows(node: ast.Subscript) -> bool:

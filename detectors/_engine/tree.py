@@ -163,6 +163,18 @@ class Tree:
             above = self.parents.get(above)
         return above is container
 
+    def are_alternatives(self, one: ast.AST, other: ast.AST) -> bool:
+        """Whether the two stand in the two branches of one `if`, so that only one of them runs."""
+        for choice in (each for each in self.ancestors(one) if isinstance(each, ast.If)):
+            first, second = self._branch(choice, one), self._branch(choice, other)
+            if first is not None and second is not None and first is not second:
+                return True
+        return False
+
+    def _branch(self, choice: ast.If, node: ast.AST) -> list[ast.stmt] | None:
+        branches = (choice.body, choice.orelse)
+        return next((side for side in branches if any(self.inside(node, each) for each in side)), None)
+
     def block(self, statement: ast.stmt) -> list[ast.stmt]:
         """The list of statements that holds this one."""
         parent = self.parents[statement]

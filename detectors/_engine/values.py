@@ -204,7 +204,7 @@ class Values:
             return
         method = self._tree.class_of(scope)
         if method is not None and scope.args.args and scope.args.args[0].arg == binding.name:
-            yield Value(self.classes.kind(method), f"<local>.{method.name}", ast.Name(binding.name))
+            yield Value(self.classes.kind(method), self._names.local_origin(method), ast.Name(binding.name))
             return
         told = self._names.origin(_annotation(binding.node)) or ""
         annotated = self._kind_made_by(told)
@@ -265,7 +265,7 @@ class Values:
             return
         callee = self.calls.callee(node)
         if isinstance(callee, ast.ClassDef):
-            yield Value(self.classes.kind(callee), f"<local>.{callee.name}", node)
+            yield Value(self.classes.kind(callee), self._names.local_origin(callee), node)
         elif callee is not None:
             yield from self._returned_by(callee, node)
         elif origin is not None:

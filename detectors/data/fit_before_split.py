@@ -33,7 +33,7 @@ https://imbalanced-learn.org/stable/common_pitfalls.html#data-leakage
 import ast
 from collections.abc import Iterator
 
-from detectors import By, Code, Leak, Learns, Part, Problem, Tier
+from detectors import By, Code, Leak, Learns, Problem, Tier
 
 TIER = Tier.BUG
 WORDS = (
@@ -62,7 +62,7 @@ def detect(code: Code) -> Iterator[Problem]:
                 else "what it learns comes from the held-out rows too."
             ),
             good=mended(code, leak),
-            tier=Tier.RISK if fit.part_by_name is Part.TRAIN else None,
+            tier=Tier.RISK if leak.of_train else None,
             show=[leak.split.node],
             related=[(leak.split.node, "the split")],
         )

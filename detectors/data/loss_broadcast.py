@@ -51,7 +51,7 @@ https://docs.pytorch.org/docs/stable/generated/torch.squeeze.html
 import ast
 from collections.abc import Iterator
 
-from detectors import Code, Column, Kind, Loss, Problem, Tier
+from detectors import Bound, Code, Column, Kind, Loss, Problem, Tier
 
 TIER = Tier.BUG
 WORDS = ("mse_loss|MSELoss|l1_loss|L1Loss|huber|Huber|BCE|binary_cross_entropy|squeeze()|cross_entropy|CrossEntropy",)
@@ -96,7 +96,7 @@ def _squeezed(code: Code, loss: Loss) -> Iterator[Problem]:
     if squeeze is None or _bare_squeeze(code, loss.target) is not None:
         return
     output = squeeze.func.value  # type: ignore[attr-defined]
-    if not _is_output(code, output):
+    if not _is_output(code, output) or _is_of_all_rows(code, output):
         return
     yield code.problem(
         squeeze,
@@ -137,6 +137,18 @@ def _is_output(code: Code, node: ast.expr) -> bool:
                 return False
             node = bindings[0].value
     return isinstance(node, ast.Call) and code.values.is_strong(node.func) and code.kind(node.func) is Kind.MODEL
+
+
+def _is_of_all_rows(code: Code, output: ast.expr) -> bool:
+    """Whether the model is given a whole part of a split at once, which never holds one row."""
+    call = code.names.written(output)
+    given = call.args[0] if isinstance(call, ast.Call) and call.args else None
+    if not isinstance(given, ast.Name) or not code.splits.comes_from_part(given):
+        return False
+    return not any(
+        isinstance(each.node, ast.Name) and any(b.how is Bound.ITEM for b in code.names.reaching(each.node))
+        for each in code.provenance.trace(given)
+    )
 
 
 def _drops_the_tail(code: Code) -> bool:

@@ -35,7 +35,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Activation, Change, Code, Function, Problem, Tier, last_name, root_of
+from detectors import REGRESSOR, Activation, Change, Code, Function, Problem, Tier, last_name, root_of
 
 TIER = Tier.BUG
 WORDS = (
@@ -61,10 +61,6 @@ _CLASS_METRICS = ("accuracy_score", "f1_score", "precision_score", "recall_score
 _CLASSIFIER = re.compile(
     r"(sklearn|xgboost|lightgbm|catboost|imblearn)\.(\w+\.)*(\w*Classifier|LogisticRegression(CV)?|SVC|NuSVC|\w+NB"
     r"|LinearDiscriminantAnalysis|QuadraticDiscriminantAnalysis)$"
-)
-_REGRESSOR = re.compile(
-    r"(sklearn|xgboost|lightgbm|catboost)\.(\w+\.)*(\w*Regressor|LinearRegression|Ridge(CV)?|Lasso(CV)?|ElasticNet(CV)?"
-    r"|SVR|LinearSVR|NuSVR)$"
 )
 _PREDICTED = re.compile(
     r"^(y_?(pred|hat|predicted)s?(_\w+)?|pred(s|ictions?|icted)?(_labels?)?|(test|val)_preds?|y_?p)$", re.I
@@ -116,8 +112,8 @@ def _of_metric(code: Code, call: ast.Call, metric: str, halves: set[Function | N
         )
     elif metric in _RANKING:
         yield from _of_ranking(code, call, metric, given, halves)
-    elif metric in _CLASS_METRICS and _predicted_by(code, given, _REGRESSOR) is not None:
-        model = _predicted_by(code, given, _REGRESSOR)
+    elif metric in _CLASS_METRICS and _predicted_by(code, given, REGRESSOR) is not None:
+        model = _predicted_by(code, given, REGRESSOR)
         yield code.problem(
             call,
             f"`{metric}` counts equal classes, but `{code.name(model)}` is a regressor: its predictions are "

@@ -38,7 +38,7 @@ from collections.abc import Iterator
 from detectors import By, Code, Part, Problem, Tier, last_name, part_named, without_methods
 
 TIER = Tier.BUG
-WORDS = ("train", "test|val|dev|eval|split")
+WORDS = ("train|resample|replace", "test|val|dev|eval|split|cross")
 _READS = re.compile(
     r"pandas\.read_\w+$|datasets\.load_dataset$|torchvision\.datasets\.[A-Z]\w*$|numpy\.(load|loadtxt|genfromtxt)$"
     r"|torchtext\.datasets\.\w+$|torchaudio\.datasets\.\w+$"
@@ -59,6 +59,8 @@ def detect(code: Code) -> Iterator[Problem]:
     yield from _slices(code)
     yield from _drawn_twice(code)
     yield from _windows(code)
+    yield from _misnamed(code)
+    yield from _repeated(code)
 
 
 # -- one file or one split, read under two names -------------------------------------------------------------------
@@ -145,6 +147,7 @@ def _one_data_set(code: Code) -> Iterator[Problem]:
             train is None
             or held_out is None
             or (part_named(last_name(train[2])) is Part.TRAIN and _names_train_pass(code))
+            or code.tree.are_alternatives(train[1], held_out[1])
         ):
             continue
         name = code.name(train[2])
@@ -300,3 +303,79 @@ def _counts_by_one(code: Code, index: ast.Name) -> bool:
         if ast.unparse(value.func) not in ("range", "trange") or len(value.args) > 2:
             return False
     return bool(code.names.reaching(index))
+
+
+# -- a part under another part's name, and rows that are there twice -----------------------------------------------
+
+
+def _misnamed(code: Code) -> Iterator[Problem]:
+    """`X_val = X.iloc[train_index]`, `test_x = train.drop(columns="y")`: all rows of the train part, to measure on."""
+    for assign in code.tree.all(ast.Assign):
+        name = last_name(assign.targets[0])
+        part, whole = part_named(name), _same_rows(code, assign.value)
+        if part is None or not part.is_held_out or whole is None or code.splits.part(whole) is not Part.TRAIN:
+            continue
+        if part_named(last_name(whole)) is Part.TRAIN or isinstance(whole, ast.Subscript):
+            yield code.problem(
+                assign,
+                f"`{name}` holds the rows of the train part `{code.name(whole)}`: what is measured on it has been "
+                "trained on.",
+            )
+
+
+def _same_rows(code: Code, node: ast.expr) -> ast.expr | None:
+    """The part behind an expression that takes columns of it or converts it, and no rows of its own."""
+    changed = False
+    while True:
+        match node:
+            case ast.Attribute(attr="values", value=inner):
+                node = inner
+            case ast.Call(func=ast.Attribute(attr="drop", value=inner)) if _takes_columns(node):
+                node = inner
+            case ast.Call(func=ast.Attribute(attr="copy" | "to_numpy" | "astype" | "reset_index", value=inner)):
+                node = inner
+            case ast.Subscript(value=inner, slice=ast.Constant(value=str()) | ast.List()):
+                node = inner
+            case ast.Subscript(slice=ast.Name()) if code.splits.is_part(node):
+                return node
+            case ast.Name():
+                return node if changed else None
+            case _:
+                return None
+        changed = True
+
+
+def _takes_columns(call: ast.Call) -> bool:
+    axis = next((each.value for each in call.keywords if each.arg == "axis"), None)
+    return any(each.arg == "columns" for each in call.keywords) or (
+        isinstance(axis, ast.Constant) and axis.value in (1, "columns")
+    )
+
+
+def _repeated(code: Code) -> Iterator[Problem]:
+    """Rows drawn with replacement into the data before the split: copies of one row end up on both sides."""
+    seen: set[ast.AST] = set()
+    for split in code.splits.all:
+        if split.by not in (By.FUNCTION, By.FOLDS, By.CROSS_VALIDATION, By.RANDOM):
+            continue
+        for step in (each for data in split.data for each in code.provenance.trace(data, stop=code.splits.is_part)):
+            call = step.node
+            if call in seen or not isinstance(call, ast.Call) or not _draws_again(code, call):
+                continue
+            seen.add(call)
+            yield code.problem(
+                call,
+                f"`{code.name(call.func)}` draws rows with replacement, and line {split.node.lineno} splits them only "
+                "afterwards: copies of one row are trained on and measured.",
+                show=[split.node],
+                related=[(split.node, "the split")],
+            )
+
+
+def _draws_again(code: Code, call: ast.Call) -> bool:
+    """`resample(minority)`, which replaces unless told not to; `minority.sample(n, replace=True)`."""
+    replace = code.argument(call, "replace")
+    if code.origin(call) == "sklearn.utils.resample":
+        return not code.may_have(call, "replace") or (isinstance(replace, ast.Constant) and replace.value is True)
+    is_sample = isinstance(call.func, ast.Attribute) and call.func.attr == "sample"
+    return is_sample and isinstance(replace, ast.Constant) and replace.value is True

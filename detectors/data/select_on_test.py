@@ -43,6 +43,8 @@ TIER = Tier.RISK
 WORDS = ("best|early_stopping|EarlyStopping|ModelCheckpoint", "test")
 _BEST = re.compile(r"(^|_)(best|max|min|highest|lowest|top)(_|\d|$)|^best", re.I)
 _VALIDATION = re.compile(r"(^|[^a-z])(val|valid|validation|dev|eval)(_|\d|\b|set|idx|loader|data)", re.I)
+_ACT = re.compile(r"(^|_)eval(uate|uation)?(_|$)", re.I)
+_ROWS = re.compile(r"load|set|data|df|frame|split|part|(^|_)[xy](_|$)|idx|ind(ex|ices)|dl$|ds$|iter|batch", re.I)
 _MEASURES = re.compile(r"acc|score|loss|auc|f1|error|err|metric|map|iou|rmse|mae|bleu|ppl|result", re.I)
 
 
@@ -58,9 +60,9 @@ def _has_validation_part(code: Code) -> bool:
     """Whether the file knows a validation part: then the test part may be what it says."""
     names = {each.id for each in code.tree.all(ast.Name)} | {each.arg for each in code.tree.all(ast.arg)}
     names |= {each.attr for each in code.tree.all(ast.Attribute)} - {"eval", "evaluate"}
-    return any(
-        part_named(each) is Part.VALIDATION for each in names - {"eval", "evaluate", "evaluation", "validation_data"}
-    )
+    names -= {"eval", "evaluate", "evaluation", "validation_data"}
+    acts = {each for each in names if _ACT.search(each) and not _ROWS.search(each)}
+    return any(part_named(each) is Part.VALIDATION for each in names - acts)
 
 
 def _best_so_far(code: Code) -> Iterator[Problem]:
@@ -87,6 +89,8 @@ def _is_test_score(code: Code, score: ast.expr) -> bool:
     name = last_name(score)
     if not isinstance(score, ast.Name) or not _MEASURES.search(name):
         return False
+    if code.splits.parts(score) == {Part.TEST} and part_named(name) in (Part.TEST, None):
+        return True
     for binding in code.names.reaching(score):
         call = binding.value
         while isinstance(call, ast.Call) and ast.unparse(call.func) in ("float", "round") and call.args:
@@ -108,7 +112,11 @@ def _keeps(choice: ast.If, best: ast.expr, score: ast.expr) -> bool:
     """Whether the branch makes the score the best so far."""
     for statement in choice.body:
         for assign in (each for each in ast.walk(statement) if isinstance(each, ast.Assign)):
-            if ast.unparse(assign.targets[0]) == ast.unparse(best) and ast.unparse(score) in ast.unparse(assign.value):
+            pairs = [(assign.targets[0], assign.value)]
+            match assign:
+                case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
+                    pairs = list(zip(targets, values, strict=False))
+            if any(ast.unparse(to) == ast.unparse(best) and ast.unparse(score) in ast.unparse(of) for to, of in pairs):
                 return True
     return False
 

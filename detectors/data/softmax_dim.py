@@ -315,6 +315,8 @@ def _is_item(operand: ast.expr) -> bool:
 def _is_argmax(code: Code, call: ast.Call) -> bool:
     """Whether the call picks indices: of `max`, more than its values is taken."""
     last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if code.origin(call) == "builtins.max":
+        return False
     match code.tree.parents.get(call):
         case ast.Attribute(attr="values") | ast.Subscript(slice=ast.Constant(value=0)) if last == "max":
             return False

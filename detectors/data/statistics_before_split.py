@@ -30,7 +30,7 @@ https://scikit-learn.org/stable/common_pitfalls.html#data-leakage
 import ast
 from collections.abc import Iterator
 
-from detectors import Code, Problem, Split, Tier, last_name, part_named, root_of
+from detectors import Code, Problem, Split, Tier, is_some_rows, last_name, part_named, root_of
 
 TIER = Tier.BUG
 WORDS = ("mean|std|min(|median|quantile|max(", "split|cross_val|CV|[:|sample(")
@@ -73,7 +73,9 @@ def _used(code: Code, node: ast.expr, split: Split) -> ast.expr | None:
     """The statistic of all rows that goes into the data at this step."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
         statistic = _statistic(code, node.right)
-        return statistic if statistic is not None and _is_of(code, statistic, node.left) else None
+        if statistic is None or _is_one_item(node.left):
+            return None
+        return statistic if _is_of(code, statistic, node.left) else None
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         if node.func.attr == "fillna" and node.args:
             statistic = _statistic(code, node.args[0])
@@ -118,7 +120,7 @@ def _is_of(code: Code, statistic: ast.Call, data: ast.expr) -> bool:
     """Whether the statistic is of the same whole object, not of a train part or of one item."""
     whole = statistic.args[0] if code.origin(statistic) and statistic.args else statistic.func.value  # type: ignore[attr-defined]
     one, other = root_of(whole), root_of(data)
-    if any(_is_some_rows(each) for each in ast.walk(whole)):
+    if any(is_some_rows(each) for each in ast.walk(whole)):
         return False
     if not isinstance(one, ast.Name) or not isinstance(other, ast.Name) or one.id != other.id:
         return (
@@ -129,12 +131,11 @@ def _is_of(code: Code, statistic: ast.Call, data: ast.expr) -> bool:
     return not any(isinstance(each.node, (ast.For, ast.comprehension)) for each in code.names.reaching(one))
 
 
-def _is_some_rows(node: ast.AST) -> bool:
-    """`data[:n]`, `data[start:, 0]`: the first axis is cut."""
-    if not isinstance(node, ast.Subscript):
-        return False
-    first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) and node.slice.elts else node.slice
-    return isinstance(first, ast.Slice) and (first.lower is not None or first.upper is not None)
+def _is_one_item(node: ast.expr) -> bool:
+    """`price[-1]`: one value against the others of its series, no data that is moved."""
+    index = node.slice if isinstance(node, ast.Subscript) else None
+    number = index.operand if isinstance(index, ast.UnaryOp) else index
+    return isinstance(number, ast.Constant) and isinstance(number.value, int)
 
 
 def _grouped_column(call: ast.Call) -> str | None:

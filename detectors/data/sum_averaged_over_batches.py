@@ -105,10 +105,12 @@ def _is_mean(code: Code, item: ast.expr) -> bool:
     bindings = code.names.reaching(loss) if isinstance(loss, ast.Name) else ()
     values = [each.value for each in bindings] if bindings else [loss]
     made = {each.call: each.made for each in code.activations.losses}
-    return all(
-        each in made and not any(code.may_have(made[each], word) for word in ("reduction", "size_average", "reduce"))
-        for each in values
-    )
+    return all(each in made and not _may_reduce(code, made[each]) for each in values)
+
+
+def _may_reduce(code: Code, made: ast.Call | None) -> bool:
+    """Whether the loss may be told to sum, by the argument's name of today or of PyTorch's first releases."""
+    return made is not None and any(code.may_have(made, each) for each in ("reduction", "size_average", "reduce"))
 
 
 def _divisions(code: Code, total: str, update: ast.AugAssign) -> Iterator[tuple[ast.AST, ast.expr]]:

@@ -84,7 +84,7 @@ def detect(code: Code) -> Iterator[Problem]:
     yield from _same_start(code)
     read = {origin: loader for loader in _loaders_with_workers(code) for origin in _data_sets(code, loader)}
     for owner in code.tree.all(ast.ClassDef):
-        loader = read.get(f"<local>.{owner.name}")
+        loader = read.get(code.names.local_origin(owner))
         get = code.values.classes.method(owner, "__getitem__") if loader is not None else None
         if loader is None or get is None or _is_seeded_anew(code, owner):
             continue
