@@ -38,19 +38,22 @@ https://docs.pytorch.org/docs/stable/generated/torch.nn.parameter.Parameter.html
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
 from detectors import Binding, Bound, Change, Code, Problem, Tier
 
 TIER = Tier.BUG
-WORDS = ("requires_grad", "Module", "self.")
+WORDS = ("requires_grad|init.", "Module", "self.")
+
+_DRAWN = re.compile(r"torch\.nn\.init\.(xavier|kaiming|uniform|normal|trunc_normal|orthogonal)\w*")
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Attributes of a module that are set once, to a tensor that wants gradients, and that `forward` uses."""
+    """Attributes of a module that are set once, to a tensor that is meant to be learned, and that `forward` uses."""
     for owner in code.modules.classes:
         for binding in code.values.classes.all_attribute_bindings(owner):
-            plain = _wants_gradients(code, binding.value) if binding.how is Bound.ASSIGNMENT else None
+            plain = _meant_to_learn(code, owner, binding) if binding.how is Bound.ASSIGNMENT else None
             if plain is None or binding.value is None or not _is_kept(code, owner, binding):
                 continue
             used = code.modules.in_forward(owner, binding.name)
@@ -62,6 +65,27 @@ def detect(code: Code) -> Iterator[Problem]:
                     fix=_as_parameter(code, binding.value, plain),
                     related=[(used[0], "used here")],
                 )
+
+
+def _meant_to_learn(code: Code, owner: ast.ClassDef, binding: Binding) -> ast.Call | None:
+    """The call that makes the tensor, where it wants gradients or gets its first values as a weight gets them."""
+    value = binding.value
+    plain = _wants_gradients(code, value)
+    if plain is not None or not isinstance(value, ast.Call) or not _is_made_here(code, value):
+        return plain
+    return value if not code.may_have(value, "requires_grad") and _is_drawn(code, owner, binding.name) else None
+
+
+def _is_drawn(code: Code, owner: ast.ClassDef, name: str) -> bool:
+    """Whether a scheme for weights of `torch.nn.init` fills the attribute."""
+    return any(
+        isinstance(first, ast.Attribute)
+        and first.attr == name
+        and code.tree.inside(call, owner)
+        and _DRAWN.fullmatch(code.origin(call) or "")
+        for call in code.tree.all(ast.Call)
+        for first in call.args[:1]
+    )
 
 
 def _wants_gradients(code: Code, value: ast.expr | None) -> ast.Call | None:
@@ -142,4 +166,6 @@ def _as_parameter(code: Code, value: ast.expr, plain: ast.Call) -> list[Change |
     if code.origin(plain) == "torch.autograd.Variable":
         whole = plain is value and len(plain.args) == 1 and len(plain.keywords) == 1
         return [code.source.replace(value, f"{parameter}({code.source.of(plain.args[0])})")] if whole else []
+    if code.argument(plain, "requires_grad") is None:
+        return [*code.source.wrap(value, f"{parameter}(", ")")]
     return [code.source.remove_argument(plain, "requires_grad"), *code.source.wrap(value, f"{parameter}(", ")")]
