@@ -35,7 +35,7 @@ from detectors._engine.loops import TrainingStep, common_loop
 from detectors._engine.mend import Change
 from detectors._engine.messages import is_built, lazy_form, placeholders
 from detectors._engine.neighbours import Repository, imported_modules, module_paths
-from detectors._engine.passes import DISCRETE, EvaluationPass, covers, is_same_model
+from detectors._engine.passes import DISCRETE, EvaluationPass, TrainingPass, covers
 from detectors._engine.preprocessing import Fit, Leak, Learns
 from detectors._engine.problems import Problem
 from detectors._engine.provenance import root_of
@@ -114,6 +114,7 @@ __all__ = [
     "Splitter",
     "Style",
     "Tier",
+    "TrainingPass",
     "TrainingStep",
     "Unit",
     "Update",
@@ -131,7 +132,6 @@ __all__ = [
     "introduced",
     "is_bookkeeping",
     "is_built",
-    "is_same_model",
     "is_some_rows",
     "kind_made_by",
     "kind_suggested_by",

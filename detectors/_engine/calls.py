@@ -46,7 +46,8 @@ class Calls:
             owner = self._class_held_by(func.value)
             if owner is None and (self._names.origin(func.value) or "").startswith("<local>."):
                 owner = self._classes.named((self._names.origin(func.value) or "").removeprefix("<local>."))
-            return self._classes.method(owner, func.attr) if owner is not None else None
+            method = self._classes.method(owner, func.attr) if owner is not None else None
+            return None if method is not None and _is_property(method) else method
         if not isinstance(func, ast.Name):
             return None
         targets = [self._bound_target(each, depth) for each in self._names.reaching(func)]
@@ -164,3 +165,11 @@ def default_of(function: Function, parameter: str) -> ast.expr | None:
         if argument.arg == parameter:
             return keyword_default
     return None
+
+
+def _is_property(method: Function) -> bool:
+    """Whether calling the attribute calls what the method returned."""
+    names = {
+        each.attr if isinstance(each, ast.Attribute) else getattr(each, "id", "") for each in method.decorator_list
+    }
+    return bool(names & {"property", "cached_property"})

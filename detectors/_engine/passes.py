@@ -13,6 +13,7 @@ from functools import cached_property
 
 from detectors._engine.events import Act, Region
 from detectors._engine.flow import Event, Flow
+from detectors._engine.gradients import Gradients
 from detectors._engine.modes import Modes
 from detectors._engine.subjects import Subject, last_name
 from detectors._engine.tree import FUNCTIONS, Function, Loop
@@ -56,6 +57,16 @@ class EvaluationPass:
         return func is self.forward.target or (isinstance(func, ast.Attribute) and func.attr in _PARTS)
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingPass:
+    """What trains a model: its forward call, or its optimizer's step where no forward call is in sight."""
+
+    event: Event
+    model: Subject
+    target: ast.expr | None
+    """The model in the author's words; None where only its optimizer is seen."""
+
+
 def covers(switch: Subject | None, model: Subject | None) -> bool:
     """Whether switching the mode of one object switches the other: the same, or a part of it."""
     at = model
@@ -72,22 +83,11 @@ def covers(switch: Subject | None, model: Subject | None) -> bool:
     return False
 
 
-def is_same_model(first: Subject | None, entry: Function, second: Subject | None, other: Function) -> bool:
-    """Whether two entries of a file mean one model: the same attribute of `self`, or their parameters of one name."""
-    match first, second:
-        case (("name", scope, name), ("name", scope_of_other, same)):
-            is_given = name in {each.arg for each in (*entry.args.args, *entry.args.kwonlyargs)}
-            return bool(name == same and scope is entry and scope_of_other is other and is_given)
-        case (("attribute", ("class", _), _), ("attribute", ("class", _), _)):
-            return first == second
-    return False
-
-
 class Passes:
     """Evaluation and training passes of one file."""
 
-    def __init__(self, unit: Unit, modes: Modes, flows: Callable[[], list[Flow]]) -> None:
-        self._unit, self._tree, self._modes = unit, unit.tree, modes
+    def __init__(self, unit: Unit, modes: Modes, gradients: Gradients, flows: Callable[[], list[Flow]]) -> None:
+        self._unit, self._tree, self._modes, self._gradients = unit, unit.tree, modes, gradients
         self._get_flows = flows
 
     @property
@@ -114,6 +114,18 @@ class Passes:
                 avoiding=lambda event, heads=heads: event.act is Act.LOOP and id(event.node) in heads,  # type: ignore[misc]
             ):
                 found.append(forward)
+        return found
+
+    def trainings(self, flow: Flow) -> list[TrainingPass]:
+        """What trains in the flow: `trained`, and the steps of optimizers whose one model no forward call in sight
+        belongs to, as where a loss is computed by a method out of sight."""
+        found = [TrainingPass(each, each.subject, each.target) for each in self.trained(flow) if each.subject]
+        run = [each.subject for each in flow.of(Act.FORWARD)]
+        for step in flow.of(Act.STEP):
+            models = self._gradients.trained_by(step.target)
+            is_fed = any(each.loops == step.loops for each in flow.of(Act.BACKWARD))
+            if len(models) == 1 and is_fed and not any(covers(model, each) for model in models for each in run):
+                found += [TrainingPass(step, model, None) for model in models]
         return found
 
     # -- what evaluates -----------------------------------------------------------------------------------
@@ -254,4 +266,4 @@ _KEEPS_MODE = re.compile(
 )
 
 
-__all__ = ["DISCRETE", "EVALUATION", "FUNCTIONS", "EvaluationPass", "Function", "Passes", "covers", "is_same_model"]
+__all__ = ["DISCRETE", "EVALUATION", "FUNCTIONS", "EvaluationPass", "Function", "Passes", "TrainingPass", "covers"]

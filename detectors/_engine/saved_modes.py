@@ -1,11 +1,18 @@
-"""Saved modes: `training = model.training`, to be restored by `model.train(training)` after a run in another mode."""
+"""Saved modes: `training = model.training`, to be restored by `model.train(training)` after a run in another mode.
+
+And the context managers that switch a mode for what is run in them.
+"""
 
 import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from detectors._engine.tree import Function, Tree
+from detectors._engine.bindings import Bound
+from detectors._engine.names import Names
+from detectors._engine.provenance import root_of
+from detectors._engine.subjects import last_name
+from detectors._engine.tree import FUNCTIONS, Function, Tree
 
 _SEES_TO_MODES = re.compile(r"export|trace|script|onnx|eval|mode|infer|^torch\.|^isinstance$|^hasattr$|^getattr$", re.I)
 _SWITCHING_METHOD = re.compile(r"freez|eval|mode|infer|predict|test|valid|prepare|switch", re.I)
@@ -28,6 +35,46 @@ class SavedMode:
     """The first call that runs the model, or is given it."""
     is_seen_to: bool
     """Something else may switch it: a method of the model such as `freeze`, or `eval()` of what was made of it."""
+
+    @property
+    def never_reverted(self) -> ast.Call | None:
+        """The `eval()` after which the saved mode decides nothing: it was saved to be restored."""
+        if self.is_read or self.restores or len(self.switches) > 1:
+            return None
+        return next((each for each in self.switches if last_name(each.func) == "eval"), None)
+
+    @property
+    def restores_nothing(self) -> bool:
+        """Whether the mode is restored after a run, with nothing before it that changes the mode."""
+        if not self.restores or self.switches or self.is_seen_to or self.run is None:
+            return False
+        return self.run.lineno <= self.restores[-1].lineno
+
+
+@dataclass(frozen=True, eq=False)
+class LeftContext:
+    """A context manager that calls `eval()` on what it is given and does nothing when it is left."""
+
+    function: Function
+    switched: ast.Call
+    leaves: ast.Yield
+
+
+def left_contexts(tree: Tree, names: Names) -> Iterator[LeftContext]:
+    """Every context manager of the file that leaves a model in eval mode."""
+    for function in tree.all(*FUNCTIONS):
+        if not any((names.origin(each) or "").endswith("contextmanager") for each in function.decorator_list):
+            continue
+        own = [each for each in tree.below(function) if tree.function(each) is function]
+        leaves = [each for each in own if isinstance(each, ast.Yield)]
+        calls = [each for each in own if isinstance(each, ast.Call)]
+        switched = next((each for each in calls if _switches_given(names, function, each)), None)
+        if switched is None or not leaves or any(each.value is not None for each in leaves):
+            continue
+        last = max(each.lineno for each in leaves)
+        after = [each for each in own if isinstance(each, (ast.Call, ast.Assign, ast.With)) and each.lineno > last]
+        if not after and switched.lineno <= last:
+            yield LeftContext(function, switched, leaves[-1])
 
 
 def saved_modes(tree: Tree) -> Iterator[SavedMode]:
@@ -112,3 +159,20 @@ def _runs(call: ast.Call, text: str) -> bool:
     func = ast.unparse(call.func)
     is_given = any(ast.unparse(each) == text for each in call.args)
     return func in (text, *(f"{text}.{each}" for each in _RUNS)) or (is_given and not _SEES_TO_MODES.search(func))
+
+
+def _switches_given(names: Names, function: Function, call: ast.Call) -> bool:
+    """`eval()` on a parameter, or on each of its modules."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr != "eval" or call.args or call.keywords:
+        return False
+    root: ast.expr | None = root_of(call.func.value)
+    while isinstance(root, ast.Name):
+        bindings = names.reaching(root)
+        if len(bindings) != 1:
+            return False
+        if bindings[0].how is Bound.PARAMETER:
+            return bindings[0].scope is function
+        value = bindings[0].value if bindings[0].how is Bound.ITEM else None
+        inner = value.func if isinstance(value, ast.Call) else value  # `model.modules()`
+        root = root_of(inner) if inner is not None else None
+    return False

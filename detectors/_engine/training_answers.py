@@ -11,6 +11,7 @@ from detectors._engine.flow import Flow
 from detectors._engine.frameworks import owning_framework
 from detectors._engine.generations import Generations
 from detectors._engine.gradients import Gradients
+from detectors._engine.lasting_modes import LastingModes
 from detectors._engine.loops import TrainingStep, step_around, training_steps
 from detectors._engine.losses import Losses
 from detectors._engine.modes import Modes
@@ -19,7 +20,7 @@ from detectors._engine.passes import Passes
 from detectors._engine.precision import Precision
 from detectors._engine.ranks import Ranks
 from detectors._engine.runs import Runs
-from detectors._engine.saved_modes import SavedMode, saved_modes
+from detectors._engine.saved_modes import LeftContext, SavedMode, left_contexts, saved_modes
 from detectors._engine.schedules import Schedules
 from detectors._engine.sources import Sources
 from detectors._engine.tensors import Tensors
@@ -114,9 +115,19 @@ class TrainingAnswers(File):
         return list(saved_modes(self.tree))
 
     @cached_property
+    def left_contexts(self) -> list[LeftContext]:
+        """The context managers that leave a model in eval mode."""
+        return list(left_contexts(self.tree, self.names)) if "contextmanager" in self.text else []
+
+    @cached_property
     def passes(self) -> Passes:
         """Which forward calls train and which evaluate, and in which mode."""
-        return Passes(self.unit, self.modes, lambda: self.flows)
+        return Passes(self.unit, self.modes, self.gradients, lambda: self.flows)
+
+    @cached_property
+    def lasting_modes(self) -> LastingModes:
+        """The switch that is still in force where a model is evaluated or trained."""
+        return LastingModes(self.unit, self.modes, self.passes, lambda: self.flows)
 
     @cached_property
     def generations(self) -> list[tuple[Function, ast.Call]]:

@@ -44,7 +44,7 @@ https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Mod
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from detectors import (
@@ -53,13 +53,10 @@ from detectors import (
     Code,
     EvaluationPass,
     Event,
-    Flow,
-    Function,
     Problem,
     Region,
     Tier,
     covers,
-    is_same_model,
     last_name,
 )
 
@@ -125,14 +122,14 @@ def _reason(code: Code, each: EvaluationPass) -> _Reason | None:
         return None
     if forward.within(Region.NO_GRAD) or each.is_named:
         is_framed = bool(code.framework(forward.node)) and not _switches_itself(each)
-        trained = None if is_framed else _trained_before(code, each)
+        trained = None if is_framed else code.lasting_modes.trained_before(each)
         if trained is not None:
             name = code.name(forward.target)
             return _Reason(trained.node, f"nothing calls `{name}.eval()` after line {trained.line} trains it")
-        beside = _trained_beside(code, each)
+        beside = code.lasting_modes.trained_beside(each)
         if beside is not None:
             return _beside(code, beside)
-        back = _switched_back(code, each)
+        back = code.lasting_modes.put_back(each)
         if back is not None:
             return _Reason(back.node, f"line {back.line} switches back from an eval mode that nothing enters")
         if is_framed:
@@ -252,134 +249,13 @@ def _is_switched_around(code: Code, each: EvaluationPass) -> bool:
     )
 
 
-# -- trained before, in the same run -----------------------------------------------------------------------------
-
-
-def _trained_before(code: Code, each: EvaluationPass) -> Event | None:
-    """What has the model in train mode when the evaluation reaches it: its training pass, or `train()`."""
-    flow, forward = each.flow, each.forward
-    model = forward.subject
-    evals = [event for event in flow.of(Act.EVAL_MODE) if covers(event.subject, model)]
-    is_handed_over = code.modes.comes_in_eval_mode(forward.target)
-    starts = [event for event in code.passes.trained(flow) if event.subject == model and not is_handed_over]
-    starts += [
-        event
-        for event in flow.of(Act.TRAIN_MODE)
-        if covers(event.subject, model)
-        and not any(each.function is event.function for each in evals if event.guards)
-        and not any("training" in guard.key for guard in event.guards)  # given back where it was so before
-    ]
-
-    def reaches(start: Event) -> bool:
-        return flow.reaches(
-            start,
-            lambda event: event is forward,
-            avoiding=lambda event: code.passes.switches(event, model) and event not in starts,
-        )
-
-    return next((start for start in starts if reaches(start) and _trains_on_that_way(flow, start, reaches)), None)
-
-
-def _trains_on_that_way(flow: Flow, start: Event, reaches: Callable[[Event], bool]) -> bool:
-    """Whether the run that goes on to evaluate has trained: one told not to passes the same forward call."""
-    if start.act is not Act.FORWARD:
-        return True
-    return any(each.loops[: len(start.loops)] == start.loops and reaches(each) for each in flow.of(Act.BACKWARD))
-
-
-# -- trained by the function or method beside this one -----------------------------------------------------------
-
-
-def _trained_beside(code: Code, each: EvaluationPass) -> Event | None:
-    """The `train()` of the function beside this one that trains what this one evaluates.
-
-    Both are for others to call. The one switches modes itself, so the other is expected to as well.
-    """
-    root, model = each.flow.root, each.forward.subject
-    if root is None or each.flow.of(Act.EVAL_MODE) or not _is_never_switched(code, each):
-        return None  # what is switched may hold this model
-    owner = code.tree.class_of(root)
-    if owner is None and _is_evaluated_elsewhere(code, root, each):
-        return None
-    for flow in code.flows:
-        if flow is each.flow or flow.root is None or code.tree.class_of(flow.root) is not owner:
-            continue
-        if any(event.function is root for event in flow.events):
-            continue
-        for trained in code.passes.trained(flow):
-            if is_same_model(trained.subject, flow.root, model, root):
-                for event in flow.of(Act.TRAIN_MODE):
-                    if _leaves_in_train_mode(code, flow, event, trained):
-                        return event
-    return None
-
-
-def _leaves_in_train_mode(code: Code, flow: Flow, switched: Event, trained: Event) -> bool:
-    """Whether `train()` for a training pass is the last word of a run: one that evaluates too may end in eval mode."""
-    is_around = switched.calls == trained.calls[: len(switched.calls)]
-    if not is_around or not covers(switched.subject, trained.subject):
-        return False
-    return not flow.of(Act.EVAL_MODE) or flow.reaches(
-        switched,
-        lambda event: event is flow.end,
-        avoiding=lambda event: event is not switched and code.passes.switches(event, trained.subject),
-    )
-
-
-def _is_evaluated_elsewhere(code: Code, root: Function, each: EvaluationPass) -> bool:
-    """Whether another function switches what it calls by the same name to eval mode: it may run in between."""
-    return any(
-        flow.root is not None and is_same_model(event.subject, flow.root, each.forward.subject, root)
-        for flow in code.flows
-        for event in flow.of(Act.EVAL_MODE)
-    )
-
-
-def _is_never_switched(code: Code, each: EvaluationPass) -> bool:
-    """Whether the model reaches the evaluation as the caller gave it, and nothing of the class only switches modes."""
-    flow, forward = each.flow, each.forward
-    model = forward.subject
-    if not flow.reaches(
-        flow.start, lambda event: event is forward, avoiding=lambda event: code.passes.switches(event, model)
-    ):
-        return False
-    switching = {
-        event.function
-        for other in code.flows
-        for event in other.of(Act.EVAL_MODE, Act.SOME_MODE)
-        if event.subject == model or other is flow
-    }
-    running = {event.function for other in code.flows for event in other.of(Act.FORWARD) if event.subject == model}
-    return switching <= running
-
-
-# -- put back, without having been switched ---------------------------------------------------------------------
-
-
-def _switched_back(code: Code, each: EvaluationPass) -> Event | None:
-    """The `train()` after an evaluation in a function that neither trains nor calls `eval()`."""
-    flow, forward = each.flow, each.forward
-    if not forward.within(Region.NO_GRAD) or not _is_never_switched(code, each):
-        return None
-    own = [event for event in flow.events if event.function is forward.function and event.calls == forward.calls]
-    if any(event.act in (Act.BACKWARD, Act.STEP) for event in own):
-        return None
-    return next(
-        (
-            event
-            for event in own
-            if event.act is Act.TRAIN_MODE and event.subject == forward.subject and event.line > forward.line
-        ),
-        None,
-    )
+# -- saved and restored, without having been switched ------------------------------------------------------------
 
 
 def _saved_for_nothing(code: Code) -> Iterator[Problem]:
     """A mode that is saved before a run and restored after it, with nothing between that changes it."""
     for saved in code.saved_modes:
-        if not saved.restores or saved.switches or saved.is_seen_to:
-            continue
-        if saved.run is None or saved.run.lineno > saved.restores[-1].lineno:
+        if saved.run is None or not saved.restores_nothing:
             continue
         model = ast.unparse(saved.model)
         yield code.problem(
