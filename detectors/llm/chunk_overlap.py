@@ -76,9 +76,10 @@ def _problem(code: Code, splitter: Splitter, said: str, better: int | None, tier
 
 
 def _keeps_sentences(code: Code, splitter: Splitter) -> bool:
-    """Whether it cuts between sentences, or where the author's own marks say that one ends."""
+    """Whether it cuts between sentences or paragraphs, or where the author's own marks say that one ends."""
     separators = code.argument(splitter.node, "separators")
     marks = code.values.only(separators).node if separators is not None else None
     if isinstance(marks, (ast.List, ast.Tuple)):
         return any(isinstance(each, ast.Constant) and str(each.value).strip() in _SENTENCE_ENDS for each in marks.elts)
-    return "Sentence" in splitter.name and "Transformers" not in splitter.name
+    is_by_paragraph = splitter.name == "CharacterTextSplitter"
+    return is_by_paragraph or ("Sentence" in splitter.name and "Transformers" not in splitter.name)

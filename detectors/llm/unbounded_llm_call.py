@@ -62,10 +62,6 @@ _LIMITS_AROUND = (
     "fail_after(",
     "move_on_after(",
 )
-_ADDRESSES = ("base_url", "api_base", "host", "openai_api_base", "azure_endpoint")
-_THIS_MACHINE = re.compile(
-    r"localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]|ollama|local_?(url|host|llm|server)|lm_?studio", re.I
-)
 _FOR_ONE = frozenset(("streamlit", "chainlit"))
 """Libraries whose apps hold up nobody but the person who asks, and who can press *stop*."""
 _SHOWN = re.compile(r"(^|/)(\w+[-_])?(examples?|cookbooks?|tutorials?|samples?|demos?|notebooks|eval\w*|benchmarks?)/")
@@ -114,7 +110,7 @@ def _waits_too_long(code: Code, client: ast.Call, library: str, used: list[LlmCa
 def _untimed_of(code: Code, waiting: list[tuple[ast.Call, str, list[LlmCall]]]) -> Iterator[Problem]:
     said: set[str] = set()
     for node, library, used in waiting:
-        make = code.origin(node) or code.name(node.func)
+        make = (code.origin(node) or code.name(node.func)).replace("Async", "")
         is_minor = make in said or _is_minor(code, node, library, used)
         if not is_minor:
             said.add(make)
@@ -125,10 +121,12 @@ def _is_minor(code: Code, node: ast.Call, library: str, used: list[LlmCall]) -> 
     """Whether nobody is held up but the one who started it, or the server is one of the caller's own."""
     if library == "llama_index" or code.is_notebook or code.packages & _FOR_ONE or _SHOWN.search(code.path):
         return True
-    if _is_on_this_machine(code, node, library) or _is_of_the_caller(code, node):
+    if code.llm_servers.is_near(node, library) or _is_of_the_caller(code, node):
         return True
     if code.endpoints.all:
         return False
+    if code.calls("builtins.input"):
+        return True
     if code.tree.function(node) is None and used and all(code.tree.function(each.node) is None for each in used):
         return True
     return code.runs.is_program and not _outcome(code, node, library, used).endswith("never fails")
@@ -247,25 +245,6 @@ def _is_tried_out(code: Code, node: ast.Call) -> bool:
     """Whether it stands in a function beside the real code that tries it out: `test()`, `demo()`."""
     function = code.tree.function(node)
     return function is not None and bool(re.match(r"_*(test|demo|example)(_|$)", function.name))
-
-
-def _is_on_this_machine(code: Code, client: ast.Call, library: str) -> bool:
-    """Whether the model is served by the machine that asks: a slow answer is its own, and its user sees it."""
-    addresses = [each.value for each in client.keywords if each.arg in _ADDRESSES]
-    if library == "ollama" or (library == "langchain" and "Ollama" in code.name(client.func)):
-        return all(not _is_far(code, each) for each in addresses)
-    return any(_THIS_MACHINE.search(ast.unparse(each) + _said(code, each)) for each in addresses)
-
-
-def _is_far(code: Code, address: ast.expr) -> bool:
-    text = code.values.only(address).constant
-    return isinstance(text, str) and not _THIS_MACHINE.search(text)
-
-
-def _said(code: Code, address: ast.expr) -> str:
-    """What the address was bound to: `os.getenv("URL", "http://localhost:1234/v1")`."""
-    bindings = code.names.reaching(address) if isinstance(address, ast.Name) else ()
-    return " ".join(ast.unparse(each.value) for each in bindings if each.value is not None)
 
 
 def _is_kept(code: Code, client: ast.Call) -> bool:
