@@ -8,6 +8,7 @@ from detectors._engine.file import File
 from detectors._engine.finetuning import Finetuning
 from detectors._engine.inference import Inference
 from detectors._engine.llm_calls import LlmCalls
+from detectors._engine.llm_servers import LlmServers
 from detectors._engine.masks import Masks
 from detectors._engine.retrieval import Retrieval
 
@@ -24,6 +25,11 @@ class ServiceAnswers(File):
     def llm_calls(self) -> LlmCalls:
         """Clients and calls of language models."""
         return LlmCalls(self.tree, self.names, self.values)
+
+    @cached_property
+    def llm_servers(self) -> LlmServers:
+        """Where the language models are that clients ask."""
+        return LlmServers(self.names, self.values)
 
     @cached_property
     def fallbacks(self) -> Fallbacks:

@@ -23,6 +23,7 @@ https://python.langchain.com/docs/concepts/text_splitters/
 https://docs.llamaindex.ai/en/stable/optimizing/basic_strategies/basic_strategies/
 """
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -30,6 +31,7 @@ from detectors import STORES, Code, Length, Problem, Splitter, Tier
 
 TIER = Tier.RISK
 WORDS = ("plitter|PreProcessor", "overlap")
+_SENTENCE_ENDS = frozenset((".", "。", "\uff0e", "!", "?"))
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -41,7 +43,8 @@ def detect(code: Code) -> Iterator[Problem]:
             continue
         if splitter.size is None:
             if splitter.overlap == 0:
-                yield _problem(code, splitter, "Chunks do not overlap", None, Tier.RISK)
+                tier = Tier.ADVICE if _keeps_sentences(code, splitter) else Tier.RISK
+                yield _problem(code, splitter, "Chunks do not overlap", None, tier)
             continue
         share = splitter.overlap / splitter.size if splitter.size else 0.0
         if 0.1 <= share <= 0.2:
@@ -59,6 +62,8 @@ def detect(code: Code) -> Iterator[Problem]:
 
 def _problem(code: Code, splitter: Splitter, said: str, better: int | None, tier: Tier) -> Problem:
     lost = "a sentence cut at a border is whole in none of them"
+    if _keeps_sentences(code, splitter):
+        lost = "what a sentence refers to in the one before it may stand in another chunk"
     why = "the same text is stored and retrieved several times" if said.endswith("%") and tier is Tier.RISK else lost
     fix = [code.source.replace(splitter.overlap_node, str(better))] if better and splitter.overlap_node else []
     return code.problem(
@@ -68,3 +73,13 @@ def _problem(code: Code, splitter: Splitter, said: str, better: int | None, tier
         fix=fix,
         tier=tier,
     )
+
+
+def _keeps_sentences(code: Code, splitter: Splitter) -> bool:
+    """Whether it cuts between sentences or paragraphs, or where the author's own marks say that one ends."""
+    separators = code.argument(splitter.node, "separators")
+    marks = code.values.only(separators).node if separators is not None else None
+    if isinstance(marks, (ast.List, ast.Tuple)):
+        return any(isinstance(each, ast.Constant) and str(each.value).strip() in _SENTENCE_ENDS for each in marks.elts)
+    is_by_paragraph = splitter.name == "CharacterTextSplitter"
+    return is_by_paragraph or ("Sentence" in splitter.name and "Transformers" not in splitter.name)

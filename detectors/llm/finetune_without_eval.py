@@ -43,6 +43,8 @@ _EVALUATES = re.compile(
     r"|\bdef \w*(eval|valid|test|score|metric)\w*\(|callbacks=",
     re.I,
 )
+_FEW_STEPS = 100
+_REWARDED = re.compile(r"^trl\.(\w+\.)*(GRPO|RLOO|PPO|OnlineDPO)Trainer$")
 _STRATEGIES = ("eval_strategy", "evaluation_strategy", "do_eval", "eval_steps", "load_best_model_at_end")
 
 
@@ -63,7 +65,7 @@ def detect(code: Code) -> Iterator[Problem]:
                     trainer.node,
                     f"`{code.name(trainer.node.func)}` trains on `{code.name(trainer.given('train_dataset'))}` with no "
                     "evaluation set, and nothing in this file evaluates the result.",
-                    tier=Tier.ADVICE if code.is_notebook else None,
+                    tier=Tier.ADVICE if code.is_notebook or _is_first_steps(code, arguments) else None,
                 )
                 return
         elif arguments is not None and not any(code.may_have(arguments, each) for each in _STRATEGIES):
@@ -75,6 +77,15 @@ def detect(code: Code) -> Iterator[Problem]:
                 related=[(arguments, "sets no `eval_strategy`")],
             )
             return
+
+
+def _is_first_steps(code: Code, arguments: ast.Call | None) -> bool:
+    """Whether it tries out a few steps, or only prepares the model for a trainer that learns from rewards."""
+    steps = code.argument(arguments, "max_steps") if arguments is not None else None
+    count = code.values.only(steps).constant if steps is not None else None
+    if isinstance(count, int) and 0 < count <= _FEW_STEPS:
+        return True
+    return any(_REWARDED.search(code.origin(each) or "") for each in code.tree.all(ast.Call))
 
 
 def _is_trained(code: Code, trainer: ast.Call) -> bool:

@@ -23,6 +23,7 @@ https://docs.llamaindex.ai/en/stable/module_guides/querying/node_postprocessors/
 https://www.sbert.net/examples/sentence_transformer/applications/retrieve_rerank/README.html
 """
 
+import ast
 from collections.abc import Iterator
 
 from detectors import Code, Problem, Tier
@@ -33,7 +34,8 @@ WORDS = ("erank|Ranker", "top_n|top_k", "k=|k\":|k':")
 
 def detect(code: Code) -> Iterator[Problem]:
     """The one retrieval of a file fetches no more than its one reranker keeps; both are literals."""
-    fetches, rerankers = code.retrieval.fetches, code.retrieval.rerankers
+    rerankers = code.retrieval.rerankers
+    fetches = [(call, count) for call, count in code.retrieval.fetches if _is_reranked(code, call)]
     if code.is_test or len(rerankers) != 1 or len({count for _, count in fetches}) != 1:
         return
     (fetch, fetched), (reranker, kept) = fetches[0], rerankers[0]
@@ -44,3 +46,9 @@ def detect(code: Code) -> Iterator[Problem]:
             f"chooses nothing. Fetch about {max(20, 4 * kept)}.",
             related=[(reranker, f"keeps {kept}")],
         )
+
+
+def _is_reranked(code: Code, fetch: ast.Call) -> bool:
+    """An engine of LlamaIndex reranks only if it is told to; what a plain retriever fetches may be reranked later."""
+    is_engine = isinstance(fetch.func, ast.Attribute) and fetch.func.attr in ("as_query_engine", "as_chat_engine")
+    return not is_engine or code.may_have(fetch, "node_postprocessors")

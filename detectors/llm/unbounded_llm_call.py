@@ -62,12 +62,16 @@ _LIMITS_AROUND = (
     "fail_after(",
     "move_on_after(",
 )
-_ADDRESSES = ("base_url", "api_base", "host", "openai_api_base", "azure_endpoint")
-_THIS_MACHINE = re.compile(r"(https?://)?(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(:|/|$)")
+_FOR_ONE = frozenset(("streamlit", "chainlit"))
+"""Libraries whose apps hold up nobody but the person who asks, and who can press *stop*."""
+_SHOWN = re.compile(r"(^|/)(\w+[-_])?(examples?|cookbooks?|tutorials?|samples?|demos?|notebooks|eval\w*|benchmarks?)/")
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Clients without a time limit whose calls have none either; calls that a request makes without a token limit."""
+    """Clients without a time limit whose calls have none either; calls that a request makes without a token limit.
+
+    Of several of one make in a file one is enough to say it; the others are listed as advice.
+    """
     if code.is_test:
         return
     calls = [each for each in code.llm_calls.all if each.is_remote]
@@ -77,16 +81,16 @@ def detect(code: Code) -> Iterator[Problem]:
     for call in calls:
         if call.client is not None:
             by_client.setdefault(call.client, []).append(call)
+    waiting: list[tuple[ast.Call, str, list[LlmCall]]] = []
     for client, library in code.llm_calls.clients:
         used = by_client.get(client, [])
         if told.isdisjoint(used) and _waits_too_long(code, client, library, used):
             told.update(used)
-            yield _untimed(code, client, library, used)
+            waiting.append((client, library, used))
     bare = [each for each in calls if each.client is None]
     loose = [each for each in bare if not each.may_time_out and not _is_limited(code, each.node)]
     unsaid = [each for each in loose if each not in told and not _is_tried_out(code, each.node)]
-    for call in unsaid:
-        yield _untimed(code, call.node, call.library, [call])
+    yield from _untimed_of(code, [*waiting, *((call.node, call.library, [call]) for call in unsaid)])
     if unsaid:
         told.update(bare)
     yield from _endless(code, [each for each in calls if each not in told])
@@ -103,24 +107,52 @@ def _waits_too_long(code: Code, client: ast.Call, library: str, used: list[LlmCa
     return is_called and not _is_tried_out(code, client)
 
 
-def _untimed(code: Code, node: ast.Call, library: str, used: list[LlmCall]) -> Problem:
+def _untimed_of(code: Code, waiting: list[tuple[ast.Call, str, list[LlmCall]]]) -> Iterator[Problem]:
+    said: set[str] = set()
+    for node, library, used in waiting:
+        make = (code.origin(node) or code.name(node.func)).replace("Async", "")
+        is_minor = make in said or _is_minor(code, node, library, used)
+        if not is_minor:
+            said.add(make)
+        yield _untimed(code, node, library, used, is_minor=is_minor)
+
+
+def _is_minor(code: Code, node: ast.Call, library: str, used: list[LlmCall]) -> bool:
+    """Whether nobody is held up but the one who started it, or the server is one of the caller's own."""
+    if library == "llama_index" or code.is_notebook or code.packages & _FOR_ONE or _SHOWN.search(code.path):
+        return True
+    if code.llm_servers.is_near(node, library) or _is_of_the_caller(code, node):
+        return True
+    if code.endpoints.all:
+        return False
+    if code.calls("builtins.input"):
+        return True
+    if code.tree.function(node) is None and used and all(code.tree.function(each.node) is None for each in used):
+        return True
+    return code.runs.is_program and not _outcome(code, node, library, used).endswith("never fails")
+
+
+def _outcome(code: Code, node: ast.Call, library: str, used: list[LlmCall]) -> str:
+    if used and used[0].node is node:
+        return used[0].outcome
+    made = (code.origin(node) or code.name(node.func)).rpartition(".")[2]
+    return LlmCall(node, library, None, made).outcome
+
+
+def _untimed(code: Code, node: ast.Call, library: str, used: list[LlmCall], *, is_minor: bool) -> Problem:
     name = code.name(node.func)
     is_bare = bool(used) and used[0].node is node
     made = (code.origin(node) or name).rpartition(".")[2]
-    outcome = used[0].outcome if is_bare else LlmCall(node, library, None, made).outcome
+    outcome = _outcome(code, node, library, used)
     limit = used[0].time_limit if is_bare else client_limit(library, made)
     end = ", too short for a slow local model and too long for a user" if library == "llama_index" else ""
     also = " Nor is there a limit on the tokens it may answer." if any(_is_endless(code, each) for each in used) else ""
-    is_for_one = library == "llama_index" or code.is_notebook or "streamlit" in code.packages
-    is_for_one = is_for_one or _is_of_the_caller(code, node)
     return code.problem(
         node,
         f"`{name}` has no time limit of yours{'' if is_bare else ', and its calls set none'}: {outcome}{end}.{also}",
         mend=[code.source.set_keyword(node, *limit)] if limit else [],
         related=[(each.node, "a call of the model") for each in used[:1] if not is_bare],
-        tier=Tier.ADVICE
-        if is_for_one or _is_on_this_machine(code, node, library) or _is_of_the_caller(code, node)
-        else None,
+        tier=Tier.ADVICE if is_minor else None,
     )
 
 
@@ -152,9 +184,11 @@ def _endless(code: Code, calls: list[LlmCall]) -> Iterator[Problem]:
     """Calls whose answer may have any length: each that a request makes, else the first of a file, as advice."""
     loose = [each for each in calls if _is_endless(code, each) and not _is_tried_out(code, each.node)]
     asked = [(each, code.endpoints.around(each.node)) for each in loose]
+    is_said = code.is_notebook or bool(code.packages & _FOR_ONE)
     for call, endpoint in asked:
         if endpoint is None or code.is_notebook or not _is_asked_something(call):
             continue
+        is_minor, is_said = is_said, True
         name = _token_limit(call)
         yield code.problem(
             call.node,
@@ -162,6 +196,7 @@ def _endless(code: Code, calls: list[LlmCall]) -> Iterator[Problem]:
             f"`{endpoint.function.name}` may wait and pay for the model's whole output window.",
             mend=[code.source.set_keyword(call.node, name, "1024")] if name else [],
             related=[(endpoint.function, "the endpoint")],
+            tier=Tier.ADVICE if is_minor else None,
         )
     if loose and all(endpoint is None for _, endpoint in asked):
         yield code.problem(
@@ -210,15 +245,6 @@ def _is_tried_out(code: Code, node: ast.Call) -> bool:
     """Whether it stands in a function beside the real code that tries it out: `test()`, `demo()`."""
     function = code.tree.function(node)
     return function is not None and bool(re.match(r"_*(test|demo|example)(_|$)", function.name))
-
-
-def _is_on_this_machine(code: Code, client: ast.Call, library: str) -> bool:
-    """Whether the model is served by the machine that asks: a slow answer is its own, and its user sees it."""
-    addresses = [each.value for each in client.keywords if each.arg in _ADDRESSES]
-    if not addresses:
-        return library == "ollama" or (library == "langchain" and "Ollama" in code.name(client.func))
-    texts = [code.values.only(each).constant for each in addresses]
-    return any(isinstance(each, str) and bool(_THIS_MACHINE.match(each)) for each in texts)
 
 
 def _is_kept(code: Code, client: ast.Call) -> bool:

@@ -60,7 +60,8 @@ def detect(code: Code) -> Iterator[Problem]:
                 continue
             model = code.name(run.model)
             what = "waits for" if run.is_remote else "computes"
-            where = "" if place is run.node else f" (in `{code.name(run.node.func)}`, line {run.node.lineno})"
+            inside = code.tree.function(run.node)
+            where = "" if place is run.node or inside is None else f" (in `{inside.name}`, line {run.node.lineno})"
             yield code.problem(
                 place,
                 f"`{model}` {what} its answer on the event loop{where}: meanwhile the server answers nobody else.",

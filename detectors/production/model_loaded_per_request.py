@@ -47,6 +47,8 @@ WORDS = (
     SERVERS,
 )  # fmt: skip
 
+_DEPTH = 3
+
 
 def detect(code: Code) -> Iterator[Problem]:
     """Weights that are read in a request and thrown away with it."""
@@ -80,16 +82,23 @@ def detect(code: Code) -> Iterator[Problem]:
             )
 
 
-def _is_kept(code: Code, load: ast.Call) -> bool:
-    """Whether the model outlives the request: on an object, in a container, under a global name."""
+def _is_kept(code: Code, load: ast.Call, depth: int = 0) -> bool:
+    """Whether the model outlives the request: on an object, in a container, under a global name.
+
+    Where a function of this file returns it, every call of that function must keep it.
+    """
     statement = code.tree.statement(load)
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-    for target in targets:
+    for target in [part for each in targets for part in (each.elts if isinstance(each, ast.Tuple) else [each])]:
         if isinstance(target, (ast.Attribute, ast.Subscript)):
             return True
         if isinstance(target, ast.Name) and code.endpoints.is_global(target):
             return True
-    return isinstance(statement, (ast.Assign, ast.AnnAssign)) and _is_stored(code, statement)
+    if isinstance(statement, (ast.Assign, ast.AnnAssign)) and _is_stored(code, statement):
+        return True
+    function = code.tree.function(load)
+    sites = code.values.calls.sites(function) if function is not None and depth < _DEPTH else []
+    return bool(sites) and all(_is_kept(code, each, depth + 1) for each in sites)
 
 
 def _is_stored(code: Code, statement: ast.Assign | ast.AnnAssign) -> bool:

@@ -41,6 +41,7 @@ https://github.com/openai/openai-python#timeouts
 https://platform.openai.com/docs/guides/error-codes
 """
 
+import ast
 from collections.abc import Iterator
 
 from detectors import LLM_LIBRARIES, SERVERS, Code, Problem, Tier
@@ -53,15 +54,21 @@ WORDS = (
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Remote calls of a model in an endpoint, with neither a time limit nor an error path anywhere on their way."""
+    """Remote calls of a model in an endpoint, with neither a time limit nor an error path anywhere on their way.
+
+    The first endpoint of each client says it; the others are listed as advice.
+    """
     if code.is_test:
         return
+    said: set[ast.Call] = set()
     for call, endpoint in code.fallbacks.missing:
+        is_minor = code.is_notebook or code.llm_servers.asks_near(call) or call.client in said
+        said |= {call.client} if call.client is not None and not is_minor else set()
         yield code.problem(
             call.node,
             f"`{endpoint.function.name}` waits for `{code.name(call.node.func)}` with no time limit of its own: "
             f"{call.outcome}. And nothing catches its failure: when the provider is down, so is this endpoint.",
             mend=[code.source.set_keyword(call.node, *call.time_limit)] if call.time_limit else [],
             related=[(endpoint.function, "the endpoint")],
-            tier=Tier.ADVICE if code.is_notebook else None,
+            tier=Tier.ADVICE if is_minor else None,
         )

@@ -40,9 +40,10 @@ _PINS = ("revision", "code_revision", "config_kwargs", "model_kwargs", "hub_kwar
 
 
 def detect(code: Code) -> Iterator[Problem]:
-    """Calls that trust the code of a named repository and name no commit of it."""
+    """Calls that trust the code of a named repository and name no commit of it; the first of each says it."""
     if code.is_test:
         return
+    said: set[str] = set()
     for keyword in code.tree.all(ast.keyword):
         if keyword.arg != "trust_remote_code" or not _is_true(keyword.value):
             continue
@@ -57,11 +58,12 @@ def detect(code: Code) -> Iterator[Problem]:
         at = f"the branch `{branch}`" if isinstance(branch, str) else "its newest commit"
         yield code.problem(
             keyword.value,
-            f"Python files of `{repository}` are downloaded and run at {at}: a push to that repository runs here "
-            "unread. Pin `revision` to a commit you have read.",
+            f"Python files that `{repository}` holds are downloaded and run at {at}: a push to that repository runs "
+            "here unread. Pin `revision` to a commit you have read.",
             mend=[code.source.set_keyword(call, "revision", '"<commit you have read>"')],
-            tier=Tier.ADVICE if code.is_notebook else None,
+            tier=Tier.ADVICE if code.is_notebook or repository in said else None,
         )
+        said.add(repository)
 
 
 def _is_ignored(code: Code, call: ast.Call) -> bool:
