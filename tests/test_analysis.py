@@ -124,7 +124,8 @@ def test_an_example_whose_change_is_far_from_the_problem_shows_the_place_of_the_
 
     (finding,) = analyse("\n".join(lines), "evaluate.py", rules={"missing-no-grad"}).findings
 
-    assert finding.good == "@torch.no_grad()\ndef evaluate(model, loader):"
+    shown = "def evaluate(model, loader):\n    ...\n        correct += (model(x).argmax(1) == y).sum().item()"
+    assert (finding.bad, finding.good) == (shown, f"@torch.no_grad()\n{shown}")
 
 
 @pytest.mark.parametrize(

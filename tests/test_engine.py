@@ -455,16 +455,19 @@ def test_whether_a_model_depends_on_the_mode() -> None:
                 self.layer = nn.Sequential(nn.Linear(1, 1), nn.Dropout(0.1))
         class Recurrent(nn.Module):
             def __init__(self):
+                self.rnn = nn.LSTM(1, 1, num_layers=2, dropout=0.5)
+        class OfOneLayer(nn.Module):
+            def __init__(self):
                 self.rnn = nn.LSTM(1, 1, dropout=0.5)
         class Mixed(nn.Module):
             def __init__(self):
                 self.layer = Block()
-        use(Plain(), Dropping(), Recurrent(), Mixed())
+        use(Plain(), Dropping(), Recurrent(), OfOneLayer(), Mixed())
         """
     )
     use = next(each for each in code.tree.all(ast.Call) if isinstance(each.func, ast.Name) and each.func.id == "use")
 
-    assert [code.modes.depends(each) for each in use.args] == [False, True, True, None]
+    assert [code.modes.depends(each) for each in use.args] == [False, True, True, False, None]
 
 
 # -- mending --------------------------------------------------------------------------------------------------
