@@ -42,7 +42,7 @@ _DISTRIBUTED = re.compile(
     r"DistributedDataParallel|(?<![A-Za-z])DDP(?![A-Za-z])|torchrun|torch\.distributed\.(run|launch)"
 )
 """The author speaks of the other way: the file offers both, or says so itself."""
-_EVALUATES = re.compile(r"(^|_)(eval|evaluate|validate|test|predict|infer|inference|generate)(_|$)", re.I)
+_EVALUATES = re.compile(r"(^|_)(eval|evaluate|validate|test|predict|infer|inference|generate|sample)(_|$)", re.I)
 
 
 def detect(code: Code) -> Iterator[Problem]:

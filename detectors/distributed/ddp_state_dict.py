@@ -54,6 +54,8 @@ def detect(code: Code) -> Iterator[Problem]:
             wrapped = code.ranks.parallel(given.func.value)  # type: ignore[attr-defined]
             if not wrapped or _loads_back(code, given.func.value) or _is_unwrapped(code, given.func.value):  # type: ignore[attr-defined]
                 continue
+            if _is_chosen(code, given) or _is_wrapped_for_it(code, given):
+                continue
             yield _problem(code, save, given, is_always=len(wrapped) == len(code.values.of(given.func.value)))  # type: ignore[attr-defined]
             break
 
@@ -130,6 +132,33 @@ def _is_unwrapped(code: Code, model: ast.expr) -> bool:
         return False
     values = [each.value for each in code.names.reaching(model) if each.value is not None]
     return any(isinstance(part, ast.Attribute) and part.attr == "module" for each in values for part in ast.walk(each))
+
+
+def _is_chosen(code: Code, given: ast.Call) -> bool:
+    """Whether the other branch of a condition takes the bare model out of the wrapper: this one is for no wrapper."""
+    below: ast.AST = given
+    bare = f"{ast.unparse(given.func.value)}.module"  # type: ignore[attr-defined]
+    for above in code.tree.ancestors(given):
+        if isinstance(above, (ast.If, ast.IfExp)) and below is not above.test:
+            parts = (above.body, above.orelse)
+            other = next(part for part in parts if below is not part and not (isinstance(part, list) and below in part))
+            if any(bare in ast.unparse(each) for each in (other if isinstance(other, list) else [other])):
+                return True
+        below = above
+    return False
+
+
+def _is_wrapped_for_it(code: Code, given: ast.Call) -> bool:
+    """Whether the name is wrapped for nothing but its state: somebody wants the keys to begin with `module.`."""
+    model = given.func.value  # type: ignore[attr-defined]
+    bound = [each.node for each in code.names.reaching(model)] if isinstance(model, ast.Name) else []
+    if len(bound) != 1 or not isinstance(model, ast.Name):
+        return False
+    reads = (each for each in code.tree.all(ast.Name) if each.id == model.id and isinstance(each.ctx, ast.Load))
+    same = [each for each in reads if [one.node for one in code.names.reaching(each)] == bound]
+    return all(
+        isinstance(above := code.tree.parents[each], ast.Attribute) and above.attr == "state_dict" for each in same
+    )
 
 
 def _loads_back(code: Code, model: ast.expr) -> bool:
