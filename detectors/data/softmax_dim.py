@@ -67,8 +67,19 @@ def _implicit(code: Code) -> Iterator[Problem]:
             f"`{code.name(call)}` names no dimension: PyTorch takes 0 for one or three dimensions and 1 "
             "otherwise, so the same "
             "line normalises over another axis when the shape changes.",
-            mend=[code.source.set_keyword(call, "dim", "-1")],
+            mend=[code.source.set_keyword(call, "dim", "1" if _is_of_images(code, call) else "-1")],
         )
+
+
+def _is_of_images(code: Code, call: ast.Call) -> bool:
+    """Whether a convolution gives what is normalised: its classes are in dimension 1."""
+    operand = call.args[0] if call.args else None
+    written = [each.value for each in code.names.reaching(operand)] if isinstance(operand, ast.Name) else [operand]
+    return any(
+        isinstance(each, ast.Call)
+        and any(re.match(r"torch\.nn\.Conv\dd$", value.origin or "") for value in code.values.of(each.func))
+        for each in written
+    )
 
 
 def _softmaxes(code: Code) -> Iterator[tuple[ast.Call, ast.expr, object]]:
