@@ -57,11 +57,18 @@ def detect(code: Code) -> Iterator[Problem]:
                 event.node,
                 f"`{code.name(event.target)}` moves the learning rate on before "
                 f"`{code.name(update.step.target)}` steps "
-                f"at line {update.step.line}: the schedule's first value is never used.",
+                f"at line {update.step.line}: {_said(code, event)}.",
                 fix=code.source.move_after(scheduler, step),
                 show=[update.step.node],
                 related=[(update.step.node, "the optimizer's step")],
             )
+
+
+def _said(code: Code, event: Event) -> str:
+    """What comes of it: a schedule that stays on a value for some rounds still uses the first one."""
+    origins = [each.origin or "" for each in code.values.of(event.target)]
+    stays = any(each.endswith(("StepLR", "ConstantLR")) for each in origins)
+    return "each change comes one round early" if stays else "the schedule's first value is never used"
 
 
 def _is_its_schedule(code: Code, update: Update, event: Event) -> bool:
