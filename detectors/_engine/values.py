@@ -312,7 +312,7 @@ class Values:
             return Kind.UNKNOWN
         if any((each.origin or "").partition(".")[0] in OTHER_FRAMEWORKS for each in values):
             return Kind.UNKNOWN
-        return self._kind_by_use(node) or kind_suggested_by(last_name(node))
+        return self._kind_by_use(node) or kind_suggested_by("module" if _is_own_module(node) else last_name(node))
 
     def is_strong(self, node: ast.AST | None) -> bool:
         """Whether `kind` rests on an origin rather than on names and use."""
@@ -332,6 +332,11 @@ class Values:
         if "set_epoch" in used:
             return Kind.SAMPLER
         return None
+
+
+def _is_own_module(node: ast.AST | None) -> bool:
+    """`self.module`: what a class holds under that name, and not what a wrapper wraps."""
+    return isinstance(node, ast.Attribute) and node.attr == "module" and ast.unparse(node.value) == "self"
 
 
 def _may_be_cut(value: Value) -> bool:
