@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from detectors._engine.events import Act, Actions, Region
 from detectors._engine.generations import GRADIENT_WORDS
+from detectors._engine.names import Names
 from detectors._engine.outflows import Outflow, Outflows
 from detectors._engine.passes import PARTS
 from detectors._engine.subjects import last_name
@@ -44,8 +45,9 @@ class DetachedRun:
 class DetachedRuns:
     """Answers for one file."""
 
-    def __init__(self, tree: Tree, values: Values, actions: Actions, outflows: Outflows) -> None:
-        self._tree, self._values, self._actions, self._outflows = tree, values, actions, outflows
+    def __init__(self, tree: Tree, names: Names, values: Values, actions: Actions, outflows: Outflows) -> None:
+        self._tree, self._names, self._values = tree, names, values
+        self._actions, self._outflows = actions, outflows
         self._runners: dict[Function, ast.expr | None] = {}
         self._uses: dict[str, list[ast.AST]] | None = None
 
@@ -79,10 +81,17 @@ class DetachedRuns:
     def _run(self, call: ast.Call) -> ast.expr | None:
         """The model that the call itself runs, and not through a method that may see to gradients."""
         model = self._target(call)
+        if isinstance(model, ast.Name) and self._is_any_callable(model):
+            return None
         is_part = isinstance(call.func, ast.Attribute) and call.func.attr in PARTS
         if model is None or not (is_part or model is call.func) or self._values.calls.callee(call) is not None:
             return None
         return None if isinstance(call.func, ast.Name) and call.func.id == "self" else model
+
+    def _is_any_callable(self, model: ast.Name) -> bool:
+        """`model: Callable[[Batch], Batch]`: it may see to gradients itself."""
+        bound = (each.node for each in self._names.reaching(model))
+        return any(isinstance(each, ast.arg) and "Callable" in ast.unparse(each) for each in bound)
 
     def _run_below(self, call: ast.Call) -> ast.expr | None:
         """The model that a function of this file runs, as its caller names it: `self._loss(model, batch)`."""
@@ -157,8 +166,8 @@ class DetachedRuns:
         )
 
     def _may_be_without(self, call: ast.Call) -> bool:
-        """Whether a region, a decorator or a caller in sight decides about gradients; callers of a function are those
-        that name anything like it."""
+        """Whether a region, a decorator or a caller decides about gradients. Callers of a function are those that name
+        anything like it; who gets the function itself calls it out of sight."""
         seen: set[Function | None] = set()
         rest: list[ast.AST] = [call]
         while rest:
@@ -168,15 +177,24 @@ class DetachedRuns:
                 return True
             if function is not None and function not in seen:
                 seen.add(function)
-                rest += [function, *self._named(function.name)]
+                used = self._named(function.name)
+                if any(self._is_handed_on(each) for each in used):
+                    return True
+                rest += [function, *used]
         return False
+
+    def _is_handed_on(self, use: ast.AST) -> bool:
+        """Whether a function is an argument or kept: `minimize(energy, start)`."""
+        above = self._tree.parents.get(use)
+        if isinstance(above, ast.Call):
+            return above.func is not use
+        return isinstance(above, (ast.keyword, ast.Assign, ast.Dict, ast.List, ast.Tuple, ast.Return))
 
     def _named(self, name: str) -> list[ast.AST]:
         """The uses of anything of this name."""
         if self._uses is None:
             self._uses = defaultdict(list)
-            for name_used in self._tree.all(ast.Name):
-                self._uses[name_used.id].append(name_used)
-            for attribute in self._tree.all(ast.Attribute):
-                self._uses[attribute.attr].append(attribute)
+            for use in self._tree.all(ast.Name, ast.Attribute):
+                if isinstance(use.ctx, ast.Load):
+                    self._uses[use.id if isinstance(use, ast.Name) else use.attr].append(use)
         return self._uses[name]

@@ -105,7 +105,9 @@ class Outflows:
     def _attribute(self, above: ast.Attribute, node: ast.expr, found: Outflow) -> Iterator[ast.expr]:
         call = self._tree.parents[above]
         is_method = isinstance(call, ast.Call) and call.func is above
-        if above.attr in _DETACHES:
+        if above.attr == "data" and isinstance(above.value, ast.Attribute):
+            found.ended.append(above)  # of what a library gives: `results.boxes.data`
+        elif above.attr in _DETACHES:
             found.detached.append(above)
         elif above.attr == "backward":
             found.leaves.append(above)

@@ -135,7 +135,11 @@ class TrainingAnswers(File):
     def detached_runs(self) -> list[DetachedRun]:
         """Runs of models with gradients on, in loops that cut off all that comes of them."""
         may_say_so = any(each in self.text for each in ("detach", ".data", "no_grad", "inference_mode"))
-        return list(DetachedRuns(self.tree, self.values, self.actions, self.outflows).all()) if may_say_so else []
+        return (
+            list(DetachedRuns(self.tree, self.names, self.values, self.actions, self.outflows).all())
+            if may_say_so
+            else []
+        )
 
     @cached_property
     def uses_gpu(self) -> bool:

@@ -63,8 +63,10 @@ _MEASURES = re.compile(r"bench|profil|latency|speed|throughput|time|fps|infer", 
 _HOOK = re.compile(r"^_?(on|before|after|pre|post)_|_(step|hook|start|end|begin|loop|forward)$|^forward$")
 """Functions that a framework calls, most often without gradients."""
 _MADE_UP = frozenset(f"torch.{name}" for name in ("randn", "rand", "zeros", "ones", "empty", "randint"))
-_WANTS_GRADIENTS = re.compile(r"grad(?!_norm$)|attack|adversar|perturb|salien|attribution|optim|backward|explain", re.I)
-"""Names that say the outputs may be differentiated."""
+_WANTS_GRADIENTS = re.compile(
+    r"grad(?!_norm$)|attack|adversar|perturb|salien|attribution|optim|backward|explain|(^|_)forces?(_|$)", re.I
+)
+"""Names that say the outputs may be differentiated, or are derivatives: the forces of an energy."""
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -104,12 +106,20 @@ def _may_need_gradients(code: Code, run: DetachedRun) -> bool:
     framework = code.framework(run.call)
     if framework and not (framework.endswith("Trainer") and run.loop is not None and _switches_to_eval(run.function)):
         return True
-    if code.modes.is_frozen(run.model) or _has_nothing_to_learn(code, run.model):
+    if (
+        code.modes.is_frozen(run.model)
+        or code.modes.may_come_frozen(run.model)
+        or _has_nothing_to_learn(code, run.model)
+    ):
         return True
     if (run.loop is None or run.sibling is not None) and run.function.name.startswith("_"):
         return True
-    names = {
-        last_name(each) for each in ast.walk(run.loop or run.function) if isinstance(each, (ast.Name, ast.Attribute))
+    parts = list(ast.walk(run.loop or run.function))
+    names = {last_name(each) for each in parts if isinstance(each, (ast.Name, ast.Attribute))}
+    names |= {
+        str(each.value)
+        for each in parts
+        if isinstance(each, ast.Constant) and isinstance(each.value, str) and each.value.isidentifier()
     }
     if any(map(_WANTS_GRADIENTS.search, names | {run.function.name})):
         return True
