@@ -10,6 +10,7 @@ from detectors._engine.bindings import Binding, Bound
 from detectors._engine.catalogue import Detector, Page, all_detectors
 from detectors._engine.code import Code
 from detectors._engine.columns import Column
+from detectors._engine.detached_runs import DetachedRun
 from detectors._engine.draws import RandomSplit
 from detectors._engine.endpoints import SERVERS, Endpoint
 from detectors._engine.estimators import REGRESSOR
@@ -36,6 +37,7 @@ from detectors._engine.mend import Change
 from detectors._engine.messages import is_built, lazy_form, placeholders
 from detectors._engine.neighbours import Repository, imported_modules, module_paths
 from detectors._engine.passes import DISCRETE, EvaluationPass, TrainingPass, covers
+from detectors._engine.paths import Undecided
 from detectors._engine.preprocessing import Fit, Leak, Learns
 from detectors._engine.problems import Problem
 from detectors._engine.provenance import root_of
@@ -79,6 +81,7 @@ __all__ = [
     "Change",
     "Code",
     "Column",
+    "DetachedRun",
     "Detector",
     "Edit",
     "Encoding",
@@ -116,6 +119,7 @@ __all__ = [
     "Tier",
     "TrainingPass",
     "TrainingStep",
+    "Undecided",
     "Unit",
     "Update",
     "Value",

@@ -154,6 +154,15 @@ class Modes:
                 return True
         return False
 
+    def may_come_frozen(self, model: ast.expr | None) -> bool:
+        """Whether the class or function that made the model speaks of `requires_grad`."""
+        for origin in {each.origin or "" for each in self._values.of(model)}:
+            owner = self._values.classes.named(origin.removeprefix("<local>."))
+            found = self._imports.defined(origin, self._unit) if owner is None else None
+            if "requires_grad" in ast.unparse(owner or (found.node if found is not None else ast.Pass())):
+                return True
+        return False
+
     def _owners(self, node: ast.Attribute) -> set[str]:
         """What the parameters of `parameter.requires_grad = False` belong to: `for parameter in model.parameters()`."""
         loops = self._tree.loops(node)

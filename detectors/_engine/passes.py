@@ -36,7 +36,7 @@ DISCRETE = frozenset(
 )
 """Uses of an output through which no gradient flows on purpose."""
 
-_PARTS = frozenset("forward encoder decoder backbone feature_extractor net network transformer classifier head".split())
+PARTS = frozenset("forward encoder decoder backbone feature_extractor net network transformer classifier head".split())
 """What a model's `forward` and its parts are called."""
 
 
@@ -54,7 +54,7 @@ class EvaluationPass:
     def is_direct(self) -> bool:
         """Whether the model itself or a part of it is called, not a method that may see to modes and gradients."""
         func = self.forward.node.func if isinstance(self.forward.node, ast.Call) else None
-        return func is self.forward.target or (isinstance(func, ast.Attribute) and func.attr in _PARTS)
+        return func is self.forward.target or (isinstance(func, ast.Attribute) and func.attr in PARTS)
 
 
 @dataclass(frozen=True, eq=False)

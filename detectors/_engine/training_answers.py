@@ -5,6 +5,7 @@ from functools import cached_property
 
 from detectors._engine.accumulation import Intervals
 from detectors._engine.build import flows_of
+from detectors._engine.detached_runs import DetachedRun, DetachedRuns
 from detectors._engine.devices import uses_gpu
 from detectors._engine.file import File
 from detectors._engine.flow import Flow
@@ -16,6 +17,7 @@ from detectors._engine.loops import TrainingStep, step_around, training_steps
 from detectors._engine.losses import Losses
 from detectors._engine.modes import Modes
 from detectors._engine.modules import Modules
+from detectors._engine.outflows import Outflows
 from detectors._engine.passes import Passes
 from detectors._engine.precision import Precision
 from detectors._engine.ranks import Ranks
@@ -95,6 +97,11 @@ class TrainingAnswers(File):
         return Tensors(self.names, self.values, self.actions, self.gradients)
 
     @cached_property
+    def outflows(self) -> Outflows:
+        """What becomes of a value, and of its graph, in the function around it."""
+        return Outflows(self.tree, self.names, self.values, self.tensors)
+
+    @cached_property
     def sources(self) -> Sources:
         """What values are computed from with their gradients."""
         return Sources(self.names, self.values, self.actions, self.gradients)
@@ -134,6 +141,16 @@ class TrainingAnswers(File):
         """A model's own methods that generate with gradients on, with the call that runs the model."""
         found = Generations(self.tree, self.names, self.values, self.actions, self.modules)
         return list(found.with_gradients())
+
+    @cached_property
+    def detached_runs(self) -> list[DetachedRun]:
+        """Runs of models with gradients on, in loops that cut off all that comes of them."""
+        may_say_so = any(each in self.text for each in ("detach", ".data", "no_grad", "inference_mode"))
+        return (
+            list(DetachedRuns(self.tree, self.names, self.values, self.actions, self.outflows).all())
+            if may_say_so
+            else []
+        )
 
     @cached_property
     def uses_gpu(self) -> bool:

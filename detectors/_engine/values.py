@@ -320,7 +320,7 @@ class Values:
         by_use = self._kind_by_use(node)
         if any(each.origin in _CALLABLE for each in values):
             return by_use or Kind.UNKNOWN  # whatever may be called, a model by its name or not
-        return by_use or kind_suggested_by(last_name(node))
+        return by_use or kind_suggested_by("module" if _is_own_module(node) else last_name(node))
 
     def is_strong(self, node: ast.AST | None) -> bool:
         """Whether `kind` rests on an origin rather than on names and use."""
@@ -340,6 +340,11 @@ class Values:
         if "set_epoch" in used:
             return Kind.SAMPLER
         return None
+
+
+def _is_own_module(node: ast.AST | None) -> bool:
+    """`self.module`: what a class holds under that name, and not what a wrapper wraps."""
+    return isinstance(node, ast.Attribute) and node.attr == "module" and ast.unparse(node.value) == "self"
 
 
 def _may_be_cut(value: Value) -> bool:

@@ -34,6 +34,7 @@ https://docs.pytorch.org/docs/stable/generated/torch.no_grad.html
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 from detectors import (
     DISCRETE,
@@ -42,17 +43,19 @@ from detectors import (
     Act,
     Change,
     Code,
+    DetachedRun,
     EvaluationPass,
     Function,
     Kind,
     Problem,
     Region,
     Tier,
+    Undecided,
     last_name,
 )
 
 TIER = Tier.RISK
-WORDS = ("torch|.eval()", "eval|val|test|predict|infer|generat|translat|benchmark")
+WORDS = ("torch|.eval()", "eval|val|test|predict|infer|generat|translat|benchmark|detach")
 _TRAINS = re.compile(r"(^|_)(train|fit|finetune|fine_tune|optimize|learn)(_|$)", re.I)
 _GRADIENT_REGIONS = {Region.NO_GRAD, Region.SOME_GRAD, Region.GRAD}
 _SWITCHES = re.compile(r"grad|infer|eval|(?<!amp_)(?<!cast_)(context|ctx)", re.I)
@@ -60,8 +63,10 @@ _MEASURES = re.compile(r"bench|profil|latency|speed|throughput|time|fps|infer", 
 _HOOK = re.compile(r"^_?(on|before|after|pre|post)_|_(step|hook|start|end|begin|loop|forward)$|^forward$")
 """Functions that a framework calls, most often without gradients."""
 _MADE_UP = frozenset(f"torch.{name}" for name in ("randn", "rand", "zeros", "ones", "empty", "randint"))
-_WANTS_GRADIENTS = re.compile(r"grad(?!_norm$)|attack|adversar|perturb|salien|attribution|optim|backward|explain", re.I)
-"""Names that say the outputs may be differentiated."""
+_WANTS_GRADIENTS = re.compile(
+    r"grad(?!_norm$)|attack|adversar|perturb|salien|attribution|optim|backward|explain|(^|_)forces?(_|$)", re.I
+)
+"""Names that say the outputs may be differentiated, or are derivatives: the forces of an energy."""
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -69,16 +74,56 @@ def detect(code: Code) -> Iterator[Problem]:
     if not code.is_torch or code.is_test or _is_switched_by_call(code):
         return
     told: set[object] = set()
-    passes = sorted(code.passes.evaluations, key=lambda each: each.forward.line)
-    for each in passes:
+    with suppress(Undecided):
+        yield from _of_passes(code, told)
+    for method, run in code.generations:
+        if not code.framework(run):
+            yield _problem_of_method(code, method, run)
+    for each in code.detached_runs:
+        around = {each.function, *code.tree.loops(each.call)}
+        if not around & told and not _may_need_gradients(code, each):
+            told.add(each.function)
+            yield _problem_of_run(code, each)
+
+
+def _of_passes(code: Code, told: set[object]) -> Iterator[Problem]:
+    """Passes that evaluate; `told` are the functions and loops that were told of."""
+    for each in sorted(code.passes.evaluations, key=lambda each: each.forward.line):
         where = each.loop or each.forward.function
         if {where, each.forward.function} & told or where is None or not _has_gradients(code, each):
             continue
         told.add(each.forward.function if _decorator(code, each) else where)
         yield _problem(code, each)
-    for method, run in code.generations:
-        if not code.framework(run):
-            yield _problem_of_method(code, method, run)
+
+
+def _may_need_gradients(code: Code, run: DetachedRun) -> bool:
+    """Whether something else than the graphs that a loop cuts may decide about gradients, or nothing is saved."""
+    owner = code.tree.class_of(run.function)
+    if owner is not None and code.values.classes.kind(owner) is Kind.MODEL:
+        return True  # its callers decide
+    if _HOOK.search(run.function.name) or _may_be_switched_off(code, run.call):
+        return True
+    framework = code.framework(run.call)
+    if framework and not (framework.endswith("Trainer") and run.loop is not None and _switches_to_eval(run.function)):
+        return True
+    if (
+        code.modes.is_frozen(run.model)
+        or code.modes.may_come_frozen(run.model)
+        or _has_nothing_to_learn(code, run.model)
+    ):
+        return True
+    if (run.loop is None or run.sibling is not None) and run.function.name.startswith("_"):
+        return True
+    parts = list(ast.walk(run.loop or run.function))
+    names = {last_name(each) for each in parts if isinstance(each, (ast.Name, ast.Attribute))}
+    names |= {
+        str(each.value)
+        for each in parts
+        if isinstance(each, ast.Constant) and isinstance(each.value, str) and each.value.isidentifier()
+    }
+    if any(map(_WANTS_GRADIENTS.search, names | {run.function.name})):
+        return True
+    return not run.outflow.ends_here
 
 
 def _is_switched_by_call(code: Code) -> bool:
@@ -99,7 +144,7 @@ def _has_gradients(code: Code, each: EvaluationPass) -> bool:
         return False
     if _is_for_callers(code, each) and not _trains_on_its_way(each):
         return False
-    if not (_ends_here(each) or _is_inference(code, each) or code.passes.is_interlude(each.flow, forward)):
+    if not (_ends_here(code, each) or _is_inference(code, each) or code.passes.is_interlude(each.flow, forward)):
         return False
     if code.passes.is_in_eval_mode(each.flow, forward):
         return each.is_named or each.loop is not None or code.passes.is_switched_here(each)
@@ -195,6 +240,9 @@ def _is_smoke_test(code: Code, each: EvaluationPass) -> bool:
     forward = each.forward
     given = forward.node.args if isinstance(forward.node, ast.Call) else []
     name = forward.function.name if forward.function is not None else ""
+    returned = code.values.calls.returns(forward.function) if forward.function is not None else []
+    if each.loop is not None and any(one.value is not None for one in returned):
+        return False
     return (
         bool(given)
         and not _MEASURES.search(name)
@@ -209,7 +257,7 @@ def _has_outside_base(code: Code, each: EvaluationPass) -> bool:
     return any(base not in ("builtins.object", "abc.ABC") for base in bases)
 
 
-def _ends_here(each: EvaluationPass) -> bool:
+def _ends_here(code: Code, each: EvaluationPass) -> bool:
     """Whether outputs become numbers, classes or tokens here, or a validation keeps its losses: nobody can want the
     gradients later."""
     function = each.forward.function
@@ -221,6 +269,8 @@ def _ends_here(each: EvaluationPass) -> bool:
     if function is None:
         return False
     if re.search(r"(^|_)(eval|valid|val|test)", function.name, re.I):
+        return True
+    if each.loop is not None and code.passes.is_switched_here(each) and code.outflows.of(each.forward.node).ends_here:
         return True
     returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
     return bool(returned) and all(map(_is_cut_off, returned)) and not _trains(each, function)
@@ -271,6 +321,34 @@ def _problem_of_method(code: Code, method: Function, run: ast.Call) -> Problem:
         "picked from the outputs, and each round keeps the activations of a backward pass that never comes.",
         fix=[code.source.insert_before(method, f"@{torch}.no_grad()")] if torch is not None else [],
         related=[(code.tree.loops(run)[-1], "one round after the other")],
+    )
+
+
+def _switches_to_eval(function: Function) -> bool:
+    return any(isinstance(each, ast.Call) and last_name(each.func) == "eval" for each in ast.walk(function))
+
+
+def _problem_of_run(code: Code, run: DetachedRun) -> Problem:
+    """A loop that cuts every graph it builds: the loop is meant, or the comprehension's statement."""
+    torch = code.names.bindings.imported_as("torch", run.function)
+    block = code.tree.statement(run.loop or run.call)
+    keeps = "every round keeps" if run.loop is not None else "it keeps"
+    says = (
+        f"where `{run.sibling.name}` switches them off"
+        if run.sibling is not None
+        else "and cuts the graph off all that comes of it"
+    )
+    related = (
+        (run.sibling, "without gradients here")
+        if run.sibling is not None
+        else (run.outflow.detached[0], "cut off here")
+    )
+    return code.problem(
+        run.call,
+        f"`{run.function.name}` runs `{code.name(run.model)}` with gradients on, {says}: {keeps} the activations of a "
+        "backward pass that never comes.",
+        fix=code.source.indent_block([block], f"with {torch}.no_grad():") if torch and run.loop is not None else [],
+        related=[related],
     )
 
 
