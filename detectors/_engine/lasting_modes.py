@@ -5,7 +5,7 @@ mode is put back that nobody left.
 """
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from detectors._engine.bindings import Bound
 from detectors._engine.events import Act, Region
@@ -82,7 +82,9 @@ class LastingModes:
             if _leads_to(flow, root):
                 continue
             for training in self._passes.trainings(flow):
-                if flow.root is not None and is_same_model(training.model, flow.root, model, root):
+                if flow.root is not None and any(
+                    is_same_model(training.model, flow.root, whole, root) for whole in _wholes(model)
+                ):
                     for event in flow.of(Act.TRAIN_MODE):
                         if self._leaves_in_train_mode(flow, event, training):
                             return event
@@ -236,6 +238,14 @@ class LastingModes:
                 makers = {each.scope for each in self._values.classes.attribute_bindings(owner, name)}
                 return not all(isinstance(each, FUNCTIONS) and each.name == "__init__" for each in makers)
         return False
+
+
+def _wholes(model: Subject | None) -> Iterator[Subject | None]:
+    """The model, and what it is a part of: `model.decoder` is trained with `model`."""
+    yield model
+    while isinstance(model, tuple) and model[0] == "attribute":
+        model = model[1]
+        yield model
 
 
 def _leads_to(flow: Flow, function: Function) -> bool:
