@@ -36,6 +36,7 @@ from detectors._engine.mend import Change
 from detectors._engine.messages import is_built, lazy_form, placeholders
 from detectors._engine.neighbours import Repository, imported_modules, module_paths
 from detectors._engine.passes import DISCRETE, EvaluationPass, TrainingPass, covers
+from detectors._engine.paths import Undecided
 from detectors._engine.preprocessing import Fit, Leak, Learns
 from detectors._engine.problems import Problem
 from detectors._engine.provenance import root_of
@@ -116,6 +117,7 @@ __all__ = [
     "Tier",
     "TrainingPass",
     "TrainingStep",
+    "Undecided",
     "Unit",
     "Update",
     "Value",

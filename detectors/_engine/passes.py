@@ -8,6 +8,7 @@ the model is in eval mode, or the function and its data are called evaluation, v
 import ast
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +16,7 @@ from detectors._engine.events import Act, Region
 from detectors._engine.flow import Event, Flow
 from detectors._engine.gradients import Gradients
 from detectors._engine.modes import Modes
+from detectors._engine.paths import Undecided
 from detectors._engine.subjects import Subject, last_name
 from detectors._engine.tree import FUNCTIONS, Function, Loop
 from detectors._engine.unit import Unit
@@ -135,9 +137,12 @@ class Passes:
 
     @cached_property
     def evaluations(self) -> list[EvaluationPass]:
-        """Every forward call that evaluates a model, in each flow it is reached in."""
-        flows = self._flows if self._unit.runs_models else []
-        return [each for flow in flows for each in self._evaluations_of(flow)]
+        """Every forward call that evaluates a model, in each flow it is reached in, as far as its paths can be told."""
+        found: list[EvaluationPass] = []
+        for flow in self._flows if self._unit.runs_models else []:
+            with suppress(Undecided):
+                found += self._evaluations_of(flow)
+        return found
 
     def _evaluations_of(self, flow: Flow) -> Iterator[EvaluationPass]:
         backwards = [*flow.of(Act.BACKWARD), *flow.of(Act.STEP)]

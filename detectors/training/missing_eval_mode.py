@@ -45,6 +45,7 @@ https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Mod
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from detectors import (
@@ -56,6 +57,7 @@ from detectors import (
     Problem,
     Region,
     Tier,
+    Undecided,
     covers,
     last_name,
 )
@@ -80,36 +82,31 @@ _COMES_IN_EVAL_MODE = re.compile(r"transformers\.(\w+\.)*\w+\.from_pretrained$")
 
 def detect(code: Code) -> Iterator[Problem]:
     """Evaluation passes that a model reaches in train mode, one finding a function."""
-    if not code.is_torch or code.is_test or _sets_the_mode_itself(code):
+    if not code.is_torch or code.is_test:
         return
     told: set[object] = set()
     for each in sorted(code.passes.evaluations, key=lambda each: each.forward.line):
-        where = each.loop or each.forward.subject
-        if each.forward.function is not None:
-            where = (each.forward.function, each.forward.subject, _begins(each))
-        if (
-            where is None
-            or where in told
-            or not code.passes.keeps_mode(each)
-            or _LOSS.search(last_name(each.forward.target))
-        ):
-            continue
-        reason = _reason(code, each)
-        if reason is None or reason.node in told or _is_on_purpose(code, each) or _is_an_ensemble(code, each, reason):
-            continue
-        if code.modes.depends(each.forward.target) is False and not _leaves_loaded_mode(code, each):
-            continue
-        function = each.forward.function
-        if reason.name and (function, reason.name) in told:
-            continue
-        told |= {where, reason.node} if reason.is_loading else {where, (function, reason.name)}
-        yield _problem(code, each, reason)
+        with suppress(Undecided):  # of one run; the others are told apart
+            yield from _found(code, each, told)
     yield from _saved_for_nothing(code)
 
 
-def _sets_the_mode_itself(code: Code) -> bool:
-    """Whether something assigns `training`: a property of the class may switch its parts."""
-    return any(each.attr == "training" and isinstance(each.ctx, ast.Store) for each in code.tree.all(ast.Attribute))
+def _found(code: Code, each: EvaluationPass, told: set[object]) -> Iterator[Problem]:
+    forward, function = each.forward, each.forward.function
+    where = each.loop or forward.subject
+    if function is not None:
+        where = (function, forward.subject, _begins(each))
+    if where is None or where in told or not code.passes.keeps_mode(each) or _LOSS.search(last_name(forward.target)):
+        return
+    reason = _reason(code, each)
+    if reason is None or reason.node in told or (reason.name and (function, reason.name) in told):
+        return
+    if _is_on_purpose(code, each) or _is_an_ensemble(code, each, reason):
+        return
+    if code.modes.depends(forward.target) is False and not _leaves_loaded_mode(code, each):
+        return
+    told |= {where, reason.node} if reason.is_loading else {where, (function, reason.name)}
+    yield _problem(code, each, reason)
 
 
 def _begins(each: EvaluationPass) -> ast.AST | None:
