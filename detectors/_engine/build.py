@@ -88,7 +88,7 @@ class FlowBuilder:
         return frontier
 
     def _binding(self, statement: ast.stmt, frame: Frame, frontier: Frontier) -> Frontier:
-        """The event of names changing their value, and of `p.grad = None`."""
+        """The event of names changing their value, and of `p.grad = None` and `model.training = False`."""
         targets: list[ast.expr] = []
         if isinstance(statement, ast.Assign):
             targets = statement.targets
@@ -102,6 +102,9 @@ class FlowBuilder:
             is_cleared = not isinstance(statement, (ast.AugAssign, ast.AnnAssign)) and _is_nothing(statement)
             act = Act.ZERO_GRAD if is_cleared else Act.OPAQUE
             return self._trail.append(self._trail.event(act, statement, frame), frontier)
+        for each in targets:
+            if isinstance(each, ast.Attribute) and each.attr == "training":
+                frontier = self._trail.append(self._trail.event(Act.SOME_MODE, statement, frame, each.value), frontier)
         binds = self._trail.unit.bound(statement, targets)
         if not binds & self._trail.unit.tested:
             return frontier

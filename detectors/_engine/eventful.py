@@ -33,7 +33,7 @@ def eventful_functions(
         if function is not None and actions.region(context.context_expr) is not None:
             eventful.add(function)
     for attribute in tree.all(ast.Attribute):
-        if attribute.attr == "grad" and not isinstance(attribute.ctx, ast.Load):
+        if attribute.attr in ("grad", "training") and not isinstance(attribute.ctx, ast.Load):
             eventful |= {tree.function(attribute)} - {None}  # type: ignore[arg-type]
     return _with_callers(eventful, tree, values)
 

@@ -86,7 +86,7 @@ _RUNS_MODEL = frozenset(
 
 _VERB = re.compile(
     r"(get|build|load|create|make|init|save|prepare|setup|set|to|from|is|has|update|export|convert|wrap|train|test|eval"
-    r"|evaluate|run|count|print|log|compute|compile|register|copy|clone|parse|check|fit|reset|freeze|unwrap|split|transform"
+    r"|evaluate|run|count|print|log(?!_probs?$)|compute|compile|register|copy|clone|parse|check|fit|reset|freeze|unwrap|split|transform"
     r"|generate|sample|infer|predict|forward|call|define|define|configure|add|remove|list|find|download|resolve)_",
     re.I,
 )

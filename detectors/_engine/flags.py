@@ -1,4 +1,5 @@
-"""Flags: what a test comes to in a call that gives its parameters truth values: `run_epoch(loader, train=False)`."""
+"""Flags: what a test comes to in a call that gives its parameters truth values or words: `run_epoch(loader,
+train=False)`, `run_epoch(loader, "val")`."""
 
 import ast
 from typing import NamedTuple
@@ -9,15 +10,15 @@ from detectors._engine.names import Names
 
 
 class Told(NamedTuple):
-    """A truth value or None that an expression is known to have."""
+    """A truth value, None or a text that an expression is known to have."""
 
-    value: bool | None
+    value: bool | str | None
 
 
 def told(node: ast.expr | None, frame: Frame, names: Names) -> Told | None:
-    """The truth value or None that the expression has in this call; None where that is not known."""
+    """The truth value, None or text that the expression has in this call; None where that is not known."""
     match node:
-        case ast.Constant(value=True | False | None):
+        case ast.Constant(value=True | False | None | str()):
             return Told(node.value)  # type: ignore[arg-type]
         case ast.Name() if node.id in frame.flags:
             bindings = names.reaching(node)
@@ -30,7 +31,14 @@ def told(node: ast.expr | None, frame: Frame, names: Names) -> Told | None:
             first, second = told(left, frame, names), told(right, frame, names)
             if first is None or second is None:
                 return None
-            return Told((first.value is second.value) is isinstance(op, (ast.Is, ast.Eq)))
+            return Told((first.value == second.value) is isinstance(op, (ast.Is, ast.Eq)))
+        case ast.Compare(
+            left=left, ops=[ast.In() | ast.NotIn() as op], comparators=[ast.Tuple() | ast.List() as right]
+        ):
+            first, others = told(left, frame, names), [told(each, frame, names) for each in right.elts]
+            if first is None or None in others:
+                return None
+            return Told((first in others) is isinstance(op, ast.In))
         case ast.BoolOp(op=op, values=values):
             found = [told(each, frame, names) for each in values]
             ends = isinstance(op, ast.Or)

@@ -33,8 +33,8 @@ class Frame:
     selves: dict[ast.ClassDef, Subject | None] = field(default_factory=dict)
     """What `self` is in the methods of these classes, where they are in another file than the caller."""
     exits: list["LoopExits"] = field(default_factory=list)
-    flags: dict[str, bool | None] = field(default_factory=dict)
-    """The parameters that this call gives a truth value or None, or leaves at such a default."""
+    flags: dict[str, bool | str | None] = field(default_factory=dict)
+    """The parameters that this call gives a truth value, None or a text, or leaves at such a default."""
 
     def outward(self) -> Iterator["Frame"]:
         """This frame and those around it."""

@@ -5,7 +5,7 @@ mode is put back that nobody left.
 """
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from detectors._engine.bindings import Bound
 from detectors._engine.events import Act, Region
@@ -66,7 +66,19 @@ class LastingModes:
                 avoiding=lambda event: self._passes.switches(event, model) and event not in starts,
             )
 
-        return next((start for start in starts if reaches(start) and _trains_on_that_way(flow, start, reaches)), None)
+        reaching = [start for start in starts if reaches(start) and _trains_on_that_way(flow, start, reaches)]
+        return None if any(self._is_meant(flow, start, forward) for start in reaching) else next(iter(reaching), None)
+
+    def _is_meant(self, flow: Flow, start: Event, forward: Event) -> bool:
+        """Whether what runs the model for the evaluation calls `train()` just for it, as dropout is sampled: nothing
+        trains in between."""
+        if start.act is not Act.TRAIN_MODE or start.function not in self._running(forward):
+            return False
+
+        def may_train(event: Event) -> bool:
+            return event.act in (Act.BACKWARD, Act.STEP) or event.may_touch(forward.subject)
+
+        return not flow.reaches(start, may_train, avoiding=lambda event: event is forward)
 
     def trained_beside(self, each: EvaluationPass) -> Event | None:
         """The `train()` of the function beside this one that trains what this one evaluates.
@@ -82,7 +94,9 @@ class LastingModes:
             if _leads_to(flow, root):
                 continue
             for training in self._passes.trainings(flow):
-                if flow.root is not None and is_same_model(training.model, flow.root, model, root):
+                if flow.root is not None and any(
+                    is_same_model(training.model, flow.root, whole, root) for whole in _wholes(model)
+                ):
                     for event in flow.of(Act.TRAIN_MODE):
                         if self._leaves_in_train_mode(flow, event, training):
                             return event
@@ -143,8 +157,12 @@ class LastingModes:
             for event in other.of(Act.EVAL_MODE, Act.SOME_MODE)
             if event.subject == model or other is flow
         }
-        running = {event.function for other in self._flows for event in other.of(Act.FORWARD) if event.subject == model}
-        return switching <= running
+        runs = [event for other in self._flows for event in other.of(Act.FORWARD) if event.subject == model]
+        return switching <= {function for run in runs for function in self._running(run)}
+
+    def _running(self, run: Event) -> set[Function | None]:
+        """The functions that run the model in this event, by themselves or through what they call."""
+        return {run.function, *(self._tree.function(call) for call in run.calls)}
 
     # -- in eval mode, where it is trained ----------------------------------------------------------------
 
@@ -225,7 +243,10 @@ class LastingModes:
                     continue
                 if event.act in (Act.TRAIN_MODE, Act.SOME_MODE):
                     return None
-                is_evaluation = event.act is Act.EVAL_MODE and _runs_in_its_function(other, event)
+                is_evaluation = event.act is Act.EVAL_MODE and any(
+                    run.subject == event.subject and event.function in self._running(run)
+                    for run in other.of(Act.FORWARD)
+                )
                 found = event if found is None and is_evaluation else found
         return found
 
@@ -238,12 +259,16 @@ class LastingModes:
         return False
 
 
+def _wholes(model: Subject | None) -> Iterator[Subject | None]:
+    """The model, and what it is a part of: `model.decoder` is trained with `model`."""
+    yield model
+    while isinstance(model, tuple) and model[0] == "attribute":
+        model = model[1]
+        yield model
+
+
 def _leads_to(flow: Flow, function: Function) -> bool:
     return any(event.function is function for event in flow.events)
-
-
-def _runs_in_its_function(flow: Flow, switched: Event) -> bool:
-    return any(run.subject == switched.subject and run.function is switched.function for run in flow.of(Act.FORWARD))
 
 
 def _trains_on_that_way(flow: Flow, start: Event, reaches: Callable[[Event], bool]) -> bool:

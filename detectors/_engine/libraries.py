@@ -60,6 +60,7 @@ _MADE_BY: tuple[tuple[Kind, str], ...] = (
         r"|torch\.hub\.load|torch\.jit\.(script|load|trace)|segmentation_models_pytorch\.[A-Z]\w*"
         r"|torch_geometric\.nn\.[A-Z]\w*|dgl\.nn\.pytorch\.[A-Z]\w*|diffusers\.\w*(Model|2D\w*|Kernel\w*)(\.from_pretrained|\.from_config)?"
         r"|open_clip\.create_model|torch\.optim\.swa_utils\.AveragedModel|efficientnet_pytorch\.EfficientNet(\.\w+)?"
+        r"|pytorch_fid\.inception\.(InceptionV3|fid_inception_v3)|facenet_pytorch\.(\w+\.)*InceptionResnetV1"
         r"|apex\.parallel\.DistributedDataParallel",
     ),
     (Kind.SCALER, r"(torch|fairscale)\.(\w+\.)*(Sharded)?GradScaler"),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from detectors._engine.arguments import argument
+from detectors._engine.bindings import Bound
 from detectors._engine.libraries import Kind
 from detectors._engine.subjects import last_name
 from detectors._engine.tree import FUNCTIONS
@@ -18,7 +19,8 @@ from detectors._engine.values import Value
 
 _MADE_IN_TRAIN_MODE = re.compile(
     r"torchvision\.models\.(\w+\.)*[a-z]\w*$|timm\.(models\.)?create_model$|segmentation_models_pytorch\.[A-Z]\w*$"
-    r"|torch\.nn\.Sequential$|torch\.load$"
+    r"|torch\.nn\.Sequential$|torch\.load$|pytorch_fid\.inception\.(InceptionV3|fid_inception_v3)$"
+    r"|facenet_pytorch\.(\w+\.)*InceptionResnetV1$"
 )
 """`torch.load` of a whole model gives it in the mode it was saved in: train mode, where a training script saved it."""
 
@@ -35,6 +37,8 @@ _HANDS_OVER_LOADED = re.compile(
     r"load|train|eval|infer|predict|test|restore|teacher|frozen|state|weight|param|optim|data", re.I
 )
 _LOADS = re.compile(r"load_(weights?|checkpoint|ckpt|state|model|params|pretrained|network|parameters)", re.I)
+_ONLY_COMPUTES = frozenset(["log_prob", "loss", "compute_loss"])
+"""Methods of models that are called like what they compute."""
 _HOPS = 4
 """From a file to one that it imports from, for the parts of a model."""
 _KNOWN_BASES = ("torch.nn.", "builtins.object", "abc.ABC", "<local>.")
@@ -65,7 +69,10 @@ class Modes:
             return None
         if value.call is not None and origin == "torch.nn.Sequential":
             return self._layers_depend(iter(self._tree.below(value.call)))
-        if re.match(r"torchvision\.models\.|timm\.|segmentation_models_pytorch\.|efficientnet_pytorch\.", origin):
+        if re.match(
+            r"torchvision\.models\.|timm\.|segmentation_models_pytorch\.|efficientnet_pytorch\.|pytorch_fid\.|facenet_pytorch\.",
+            origin,
+        ):
             return True
         known = _layer_depends(origin)
         return known if known is not None else self._depends_elsewhere(origin)
@@ -114,6 +121,24 @@ class Modes:
         is_class = bool(origin and re.search(r"\.[A-Z]\w*$", origin) and not origin.startswith("torch."))
         return self._depends_elsewhere(origin) if is_class else False
 
+    def keeps_mode(self, call: ast.AST) -> bool:
+        """Whether a method of a model leaves modes alone: one that only computes, or one of a class in sight that
+        neither calls `train` or `eval` nor has them."""
+        func = call.func if isinstance(call, ast.Call) else None
+        if not isinstance(func, ast.Attribute):
+            return False
+        if func.attr in _ONLY_COMPUTES or func.attr.startswith("forward_"):
+            return True
+        origin = self._values.only(func.value).origin or ""
+        owner = self._values.classes.named(origin.removeprefix("<local>.")) if origin.startswith("<local>.") else None
+        if owner is not None:
+            return self._values.classes.method(owner, func.attr) is not None and not self._sets_mode(owner)
+        lineage = [each.node for each in self._imports.lineage(origin, self._unit)] if origin else []
+        has_method = any(
+            isinstance(part, FUNCTIONS) and part.name == func.attr for each in lineage for part in each.body
+        )
+        return has_method and not any(map(_sees_to_modes, lineage))
+
     # -- the mode a model is made in ----------------------------------------------------------------------
 
     def comes_in_eval_mode(self, model: ast.expr | None) -> bool:
@@ -140,9 +165,24 @@ class Modes:
         for call in self._tree.all(ast.Call):
             if isinstance(call.func, ast.Attribute) and call.func.attr in ("eval", "train"):
                 switched = {each.node for each in self._values.of(call.func.value)}
-                if None in switched or switched & made:
+                is_unknown = None in switched and not self._is_given(call.func.value)
+                if is_unknown or switched & made:
                     return True
         return False
+
+    def _is_given(self, model: ast.expr) -> bool:
+        """`self.sampler = sampler` in `__init__`: what the object is given is not what it makes itself."""
+        owner = self._values.class_held_by(model.value) if isinstance(model, ast.Attribute) else None
+        if owner is None or not isinstance(model, ast.Attribute):
+            return False
+        bindings = self._values.classes.attribute_bindings(owner, model.attr)
+        return bool(bindings) and all(
+            isinstance(each.value, ast.Name)
+            and isinstance(each.scope, FUNCTIONS)
+            and each.scope.name == "__init__"
+            and all(bound.how is Bound.PARAMETER for bound in self._names.reaching(each.value))
+            for each in bindings
+        )
 
     def is_frozen(self, model: ast.expr | None) -> bool:
         """Whether the file switches off the gradients of the model's parameters, or of something called like it."""
@@ -224,11 +264,13 @@ def _sees_to_modes(definition: ast.AST) -> bool:
 
 
 def _comes_with_weights(value: Value) -> bool:
-    """`torch.load(path)`, `resnet50(pretrained=True)`, `resnet50(weights=…)`."""
+    """`torch.load(path)`, `resnet50(pretrained=True)`, `resnet50(weights=…)`, and networks that are measured with."""
     origin, call = value.origin or "", value.call
     if call is None or origin == "torch.load":
         return call is not None
-    if not origin.startswith(("torchvision.models.", "timm.")):
+    if origin.startswith("pytorch_fid."):
+        return True
+    if not origin.startswith(("torchvision.models.", "timm.", "facenet_pytorch.")):
         return False
     return any(
         each.arg in ("pretrained", "weights")

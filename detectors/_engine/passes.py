@@ -8,6 +8,7 @@ the model is in eval mode, or the function and its data are called evaluation, v
 import ast
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +16,7 @@ from detectors._engine.events import Act, Region
 from detectors._engine.flow import Event, Flow
 from detectors._engine.gradients import Gradients
 from detectors._engine.modes import Modes
+from detectors._engine.paths import Undecided
 from detectors._engine.subjects import Subject, last_name
 from detectors._engine.tree import FUNCTIONS, Function, Loop
 from detectors._engine.unit import Unit
@@ -30,6 +32,9 @@ EVALUATION_DATA = re.compile(
     r"(^|_)?(val|valid|validation|test|eval|dev|holdout|infer)(_|loader|iter|data|set|dl|$|\d)", re.I
 )
 """Names of data that is evaluated on."""
+
+_STEP = re.compile(r"(step|batch|forward|outputs?|loss)(_|$)", re.I)
+"""Names of what evaluates one batch of many."""
 
 DISCRETE = frozenset(
     "argmax multinomial topk item tolist numpy data max round sort categorical equal allclose detach".split()
@@ -132,9 +137,12 @@ class Passes:
 
     @cached_property
     def evaluations(self) -> list[EvaluationPass]:
-        """Every forward call that evaluates a model, in each flow it is reached in."""
-        flows = self._flows if self._unit.runs_models else []
-        return [each for flow in flows for each in self._evaluations_of(flow)]
+        """Every forward call that evaluates a model, in each flow it is reached in, as far as its paths can be told."""
+        found: list[EvaluationPass] = []
+        for flow in self._flows if self._unit.runs_models else []:
+            with suppress(Undecided):
+                found += self._evaluations_of(flow)
+        return found
 
     def _evaluations_of(self, flow: Flow) -> Iterator[EvaluationPass]:
         backwards = [*flow.of(Act.BACKWARD), *flow.of(Act.STEP)]
@@ -203,6 +211,32 @@ class Passes:
             and covers(event.subject, each.forward.subject)
             for event in each.flow.of(Act.EVAL_MODE)
         )
+
+    def keeps_mode(self, each: EvaluationPass) -> bool:
+        """Whether what is called leaves the model's mode alone: the model itself, a part, or a method that does."""
+        return each.is_direct or self._modes.keeps_mode(each.forward.node)
+
+    def caller_that_evaluates(self, each: EvaluationPass) -> ast.Call | None:
+        """The call of the forward's function that makes it an evaluation, where the function only runs the model: from
+        a loop, or without gradients. None where it goes through the data, trains, or is a whole prediction."""
+        forward = each.forward
+        name = forward.function.name if forward.function is not None else ""
+        if EVALUATION.search(name) and not _STEP.search(name):
+            return None
+        trains = each.flow.of(Act.BACKWARD, Act.STEP)
+        if each.loop is not None or not forward.calls or any(event.function is forward.function for event in trains):
+            return None
+        call = forward.calls[-1]
+        loops = self._tree.loops(call)
+        region = next((node for region, node in reversed(forward.regions) if region is Region.NO_GRAD), None)
+        is_here = region is not None and forward.function in (self._tree.function(region), self._decorated.get(region))
+        if is_here or any(loop in event.loops for loop in loops[:1] for event in trains):
+            return None
+        return call if loops or region is not None else None
+
+    @cached_property
+    def _decorated(self) -> dict[ast.AST, Function]:
+        return {decorator: each for each in self._tree.all(*FUNCTIONS) for decorator in each.decorator_list}
 
     # -- modes --------------------------------------------------------------------------------------------
 

@@ -45,6 +45,7 @@ https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Mod
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from detectors import (
@@ -56,12 +57,13 @@ from detectors import (
     Problem,
     Region,
     Tier,
+    Undecided,
     covers,
     last_name,
 )
 
 TIER = Tier.BUG
-WORDS = ("torch|.eval()", "backward|.train(|load_state_dict|torch.load|pretrained|weights")
+WORDS = ("torch|.eval()", "backward|.train(|load_state_dict|torch.load|pretrained|weights|pytorch_fid")
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class _Reason:
     node: ast.AST
     words: str
     is_loading: bool = False
+    name: str = ""
+    """What is to be switched, where that is more than what is run: `model` for `model.decoder`."""
 
 
 _COMES_IN_EVAL_MODE = re.compile(r"transformers\.(\w+\.)*\w+\.from_pretrained$")
@@ -78,28 +82,31 @@ _COMES_IN_EVAL_MODE = re.compile(r"transformers\.(\w+\.)*\w+\.from_pretrained$")
 
 def detect(code: Code) -> Iterator[Problem]:
     """Evaluation passes that a model reaches in train mode, one finding a function."""
-    if not code.is_torch or code.is_test or _sets_the_mode_itself(code):
+    if not code.is_torch or code.is_test:
         return
     told: set[object] = set()
     for each in sorted(code.passes.evaluations, key=lambda each: each.forward.line):
-        where = each.loop or each.forward.subject
-        if each.forward.function is not None:
-            where = (each.forward.function, each.forward.subject, _begins(each))
-        if where is None or where in told or not each.is_direct or _LOSS.search(last_name(each.forward.target)):
-            continue
-        reason = _reason(code, each)
-        if reason is None or reason.node in told or _is_on_purpose(code, each) or _is_an_ensemble(code, each, reason):
-            continue
-        if code.modes.depends(each.forward.target) is False and not _leaves_loaded_mode(code, each):
-            continue
-        told |= {where, reason.node} if reason.is_loading else {where}
-        yield _problem(code, each, reason)
+        with suppress(Undecided):  # of one run; the others are told apart
+            yield from _found(code, each, told)
     yield from _saved_for_nothing(code)
 
 
-def _sets_the_mode_itself(code: Code) -> bool:
-    """Whether something assigns `training`: a property of the class may switch its parts."""
-    return any(each.attr == "training" and isinstance(each.ctx, ast.Store) for each in code.tree.all(ast.Attribute))
+def _found(code: Code, each: EvaluationPass, told: set[object]) -> Iterator[Problem]:
+    forward, function = each.forward, each.forward.function
+    where = each.loop or forward.subject
+    if function is not None:
+        where = (function, forward.subject, _begins(each))
+    if where is None or where in told or not code.passes.keeps_mode(each) or _LOSS.search(last_name(forward.target)):
+        return
+    reason = _reason(code, each)
+    if reason is None or reason.node in told or (reason.name and (function, reason.name) in told):
+        return
+    if _is_on_purpose(code, each) or _is_an_ensemble(code, each, reason):
+        return
+    if code.modes.depends(forward.target) is False and not _leaves_loaded_mode(code, each):
+        return
+    told |= {where, reason.node} if reason.is_loading else {where, (function, reason.name)}
+    yield _problem(code, each, reason)
 
 
 def _begins(each: EvaluationPass) -> ast.AST | None:
@@ -125,7 +132,9 @@ def _reason(code: Code, each: EvaluationPass) -> _Reason | None:
         trained = None if is_framed else code.lasting_modes.trained_before(each)
         if trained is not None:
             name = code.name(forward.target)
-            return _Reason(trained.node, f"nothing calls `{name}.eval()` after line {trained.line} trains it")
+            is_shared = trained.node is forward.node and bool(trained.calls)  # one function runs it for both
+            line = trained.calls[-1].lineno if is_shared else trained.line
+            return _Reason(trained.node, f"nothing calls `{name}.eval()` after line {line} trains it")
         beside = code.lasting_modes.trained_beside(each)
         if beside is not None:
             return _beside(code, beside)
@@ -160,7 +169,9 @@ def _is_seen_to(each: EvaluationPass) -> bool:
 def _beside(code: Code, trained: Event) -> _Reason:
     function = trained.function
     assert function is not None
-    return _Reason(trained.node, f"`{function.name}` switches it to train mode, and nothing here switches it back")
+    name = code.name(trained.target)
+    words = f"`{function.name}` switches it to train mode, and nothing here switches it back"
+    return _Reason(trained.node, words, name="" if name == "self" else name)
 
 
 def _is_on_purpose(code: Code, each: EvaluationPass) -> bool:
@@ -299,32 +310,48 @@ def _is_part_of_more(code: Code, forward: Event) -> bool:
 
 def _problem(code: Code, each: EvaluationPass, reason: _Reason) -> Problem:
     forward = each.forward
-    name = code.name(forward.target)
-    where = f"in `{forward.function.name}`" if forward.function is not None else "here"
-    node, mend = _place(code, each, reason)
+    name = reason.name or code.name(forward.target)
+    caller = code.passes.caller_that_evaluates(each)
+    function = code.tree.function(caller) if caller is not None else forward.function
+    where = f"in `{function.name}`" if function is not None else "here"
+    node, mend = _place(code, each, reason, caller)
     may = "may be" if reason.is_loading and code.modes.depends(forward.target) is None else "is"
     return code.problem(
         node,
         f"`{name}` {may} evaluated {where} in train mode: {reason.words}.",
         mend=mend,
-        show=[forward.node],
+        show=[caller or forward.node],
         related=[(forward.node, "runs in train mode"), (reason.node, "the model is in train mode from here")],
         tier=Tier.RISK if may == "may be" else None,
     )
 
 
-def _place(code: Code, each: EvaluationPass, reason: _Reason) -> tuple[ast.stmt, list[Change]]:
+def _place(
+    code: Code, each: EvaluationPass, reason: _Reason, caller: ast.Call | None
+) -> tuple[ast.stmt, list[Change | None]]:
     """Where `eval()` is missing: after the weights are loaded, else before the `with` or loop that evaluates."""
     if reason.is_loading and isinstance(reason.node, ast.Call):
         loaded = code.tree.statement(reason.node)
         name = _loaded_name(reason.node, loaded)
         return loaded, [code.source.insert_after(loaded, f"{name}.eval()")] if name else []
-    before, told = _start_of_evaluation(code, each), _told(code, each)
-    if told is not None:
-        return before, [code.source.insert_before(before, f"{code.name(each.forward.target)}.train({told})")]
+    before, flag = _start_of_evaluation(code, each, caller), _told(code, each)
+    if flag is not None:
+        return before, [code.source.insert_before(before, f"{code.name(each.forward.target)}.train({flag})")]
     if each.loop is not None and any(each.loop in event.loops for event in each.flow.of(Act.BACKWARD)):
         return before, []  # the same loop trains where it is told to
-    return before, [code.source.insert_before(before, f"{code.name(each.forward.target)}.eval()")]
+    name = reason.name if reason.name and caller is None else _name_in(code, each, caller)
+    return before, [code.source.insert_before(before, f"{name}.eval()")] if name else []
+
+
+def _name_in(code: Code, each: EvaluationPass, caller: ast.Call | None) -> str:
+    """What the model is called where the evaluation begins: by the caller where a function is only given it."""
+    target, function = each.forward.target, each.forward.function
+    if caller is None or (isinstance(target, ast.Attribute) and ast.unparse(target).startswith("self.")):
+        return code.name(target)
+    if function is None or not isinstance(target, ast.Name):
+        return ""
+    given = code.values.calls.argument_for(function, caller, target.id)
+    return code.name(given) if isinstance(given, (ast.Name, ast.Attribute)) else ""
 
 
 def _told(code: Code, each: EvaluationPass) -> str | None:
@@ -347,9 +374,10 @@ def _loaded_name(loading: ast.Call, statement: ast.stmt) -> str:
     return ast.unparse(targets[0]) if is_plain else ""
 
 
-def _start_of_evaluation(code: Code, each: EvaluationPass) -> ast.stmt:
+def _start_of_evaluation(code: Code, each: EvaluationPass, caller: ast.Call | None) -> ast.stmt:
     """The `with` or loop that evaluation starts with."""
-    statement = each.loop or code.tree.statement(each.forward.node)
+    loops = code.tree.loops(caller) if caller is not None else []
+    statement = each.loop or (loops[0] if loops else code.tree.statement(caller or each.forward.node))
     for above in code.tree.ancestors(statement):
         if not isinstance(above, (ast.With, ast.AsyncWith)):
             break

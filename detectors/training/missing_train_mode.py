@@ -45,6 +45,7 @@ https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Mod
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 from detectors import (
     Act,
@@ -57,6 +58,7 @@ from detectors import (
     SavedMode,
     Tier,
     TrainingPass,
+    Undecided,
     common_loop,
     covers,
 )
@@ -80,20 +82,23 @@ def detect(code: Code) -> Iterator[Problem]:
 def _trained_in_eval_mode(code: Code, told_lines: set[int]) -> Iterator[Problem]:
     told: set[object] = set()
     for flow in code.flows if "backward" in code.text else []:
-        for training in code.passes.trainings(flow):
-            switched = code.lasting_modes.left_in_eval_mode(flow, training)
-            is_beside = switched is None
-            if switched is None and flow.root not in told:
-                switched = code.lasting_modes.left_by_another(flow, training)
-            if switched is None or (is_beside and switched.line in told_lines) or _is_framed(code, flow, training):
-                continue
-            if code.modes.depends(training.target or switched.target) is False:
-                continue
-            problem = _problem(code, flow, training, switched, is_beside=is_beside)
-            told |= {flow.root} if is_beside else set()
-            if (problem.line, problem.message) not in told:
-                told.add((problem.line, problem.message))
-                yield problem
+        with suppress(Undecided):  # of one run; the others are told apart
+            for training in code.passes.trainings(flow):
+                yield from _found(code, flow, training, told, told_lines)
+
+
+def _found(
+    code: Code, flow: Flow, training: TrainingPass, told: set[object], told_lines: set[int]
+) -> Iterator[Problem]:
+    switched = code.lasting_modes.left_in_eval_mode(flow, training)
+    is_beside = switched is None
+    if switched is None and flow.root not in told:
+        switched = code.lasting_modes.left_by_another(flow, training)
+    if switched is None or (is_beside and switched.line in told_lines) or _is_framed(code, flow, training):
+        return
+    if code.modes.depends(training.target or switched.target) is not False:
+        told |= {flow.root} if is_beside else set()
+        yield _problem(code, flow, training, switched, is_beside=is_beside)
 
 
 def _is_framed(code: Code, flow: Flow, training: TrainingPass) -> bool:
