@@ -98,6 +98,7 @@ def _over_the_batch(code: Code) -> Iterator[Problem]:
             or _is_attention(code, call, operand)
             or _model_runs_on_batches(code, call)
             or code.axis_uses.of_probabilities(call)
+            or code.distributions.batch_said(call)
         )
         if why is not None:
             yield _normalises(code, call, why)
