@@ -146,9 +146,24 @@ class Activations:
             return None
         values = self._values.of(call.func) if isinstance(call.args[0], ast.Call) else ()
         made = [each.call for each in values if each.origin == "torch.nn.CrossEntropyLoss" and each.call is not None]
-        if not made or len(made) == len(values) or any(self._asked(call) & self._asked(each) for each in made):
+        if not made or len(made) == len(values):
+            return None
+        chosen = self._outcomes(call)
+        others = [each.call for each in values if each.call is not None and each.call not in made]
+        same = chosen & self._outcomes(made[0]) if len(made) == 1 and len(others) == len(values) - 1 else set()
+        is_chosen = bool(same) and not any(same & self._outcomes(each) for each in others)
+        if not is_chosen and any(self._asked(call) & self._asked(each) for each in made):
             return None
         return Loss(call, "cross_entropy", call.args[0], call.args[1], made[0])
+
+    def _outcomes(self, node: ast.AST) -> set[tuple[str, bool]]:
+        """The conditions that a node stands under, with their outcomes; in an object, of those that others can read."""
+        found, below = set(), node
+        for above in self._tree.ancestors(node):
+            if isinstance(above, ast.If) and below is not above.test:
+                found.add((ast.unparse(above.test), below in above.body))
+            below = above
+        return {each for each in found if "self." in each[0]}
 
     def _asked(self, node: ast.AST) -> set[str]:
         """What the conditions around a node ask about."""

@@ -77,6 +77,24 @@ class Axes:
         """Whether the expression comes of moved dimensions or a product of matrices: its axes may be anything."""
         return any(place is None for place in self._trail.same_rows(operand))
 
+    def moved_from_front(self, operand: ast.expr, dimension: object) -> ast.Call | None:
+        """The call whose dimension 0 has become this dimension of the expression: `torch.bmm(a, b)` for the last
+        dimension of `torch.bmm(a, b).transpose(0, 2)`; None where no transposition in sight does that."""
+        written = self._written(operand)
+        if not isinstance(written, ast.Call) or self._activations.function_origin(written) != "transpose":
+            return None
+        method = self._names.origin(written.func) is None
+        swapped = [self._values.only(each).constant for each in written.args[0 if method else 1 :]]
+        is_last = swapped in ([0, 2], [2, 0]) and dimension in (-1, 2)
+        is_middle = swapped in ([0, 1], [1, 0]) and dimension == 1
+        moved = self._calls.operand(written) if is_last or is_middle else None
+        made = self._written(moved) if moved is not None else None
+        return made if isinstance(made, ast.Call) else None
+
+    def _written(self, node: ast.expr) -> ast.expr | None:
+        bindings = self._names.reaching(node) if isinstance(node, ast.Name) else ()
+        return bindings[0].value if len(bindings) == 1 else node
+
     def is_output(self, operand: ast.expr) -> bool:
         """Whether the expression is what a model gives, with its dimensions as they are."""
         places = [each for each in self._trail.same_rows(operand) if each is not None]

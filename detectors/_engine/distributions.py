@@ -55,19 +55,49 @@ class Distributions:
         self._axes, self._shapes = axes, shapes
 
     def along_another(self, call: ast.Call) -> str | None:
-        """What says that the classes of a softmax over dimension 0 lie in another dimension, in words."""
+        """What takes the classes of a softmax over dimension 0 from another dimension, in words."""
         uses = list(self._uses(call))
         operand = self._axes.operand(call)
+        mixed = self._axes.mixed(call)
+        deep = self._is_surely_deep(call, operand, uses)
         for use in uses:
-            found = self._added_up(use) or self._two_classes(use.node) or self._contracted(use.node)
-            found = found or (self._gathered(use.node) if use.logged else None)
+            found = self._two_classes(use.node) or self._contracted(use.node)
+            found = found or (self._added_up(use) if deep else None)
+            found = found or (self._gathered(use.node) if use.logged and (deep or mixed) else None)
+            found = found or (self._along_last(use.node) if deep and not mixed else None)
             if found is not None:
                 return found
-        tensors = [each.node for each in uses] if operand is None else [operand, *(each.node for each in uses)]
-        if self._axes.mixed(call) or not any(map(self._has_more, tensors)):
-            return self._said(call)
-        along = (self._along_last(each.node) for each in uses)
-        return next((each for each in along if each is not None), None) or self._said(call)
+        return None
+
+    def _is_surely_deep(self, call: ast.Call, operand: ast.expr | None, uses: list[_Use]) -> bool:
+        """Whether there is more than one dimension, by what else is done with the tensor or the probabilities, or
+        since the author normalises the same tensor over the last dimension elsewhere.
+
+        Weights of one dimension are multiplied with tensors of more and added up over the last with good reason.
+        """
+        if operand is None:
+            return False
+        if any(map(self._has_more, [operand, *(each.node for each in uses)])):
+            return True
+        function = self._tree.function(call)
+        for other in self._tree.all(ast.Call):
+            if other is call or self._tree.function(other) is not function:
+                continue
+            its = self._axes.operand(other)
+            if its is None or not isinstance(operand, ast.Name) or ast.unparse(its) != operand.id:
+                continue
+            normalises = self._activations.function_origin(other) in ("softmax", "log_softmax")
+            if normalises and self._axes.dimension(other) in (-1, 1):
+                return True
+        return False
+
+    def batch_said(self, call: ast.Call) -> str | None:
+        """The comment beside the softmax, where it says that there is a batch in front."""
+        statement = self._tree.statement(call)
+        shape = self._shapes.beside(statement) if isinstance(statement, ast.Assign) else None
+        if shape is None or not shape.has_batch_first or statement.value is not call:  # type: ignore[attr-defined]
+            return None
+        return f"line {shape.line} says {shape.text}"
 
     # -- forwards -----------------------------------------------------------------------------------------
 
@@ -185,14 +215,6 @@ class Distributions:
         gone = [each for each in letters[1:] if each not in einsum.output]
         return f"line {einsum.call.lineno} weighs with it over `{gone[0]}`, not `{letters[0]}`" if gone else None
 
-    def _said(self, call: ast.Call) -> str | None:
-        """The comment beside the softmax says that there is a batch in front."""
-        statement = self._tree.statement(call)
-        shape = self._shapes.beside(statement) if isinstance(statement, ast.Assign) else None
-        if shape is None or not shape.has_batch_first or statement.value is not call:  # type: ignore[attr-defined]
-            return None
-        return f"line {shape.line} says {shape.text}"
-
     # -- how many dimensions ------------------------------------------------------------------------------
 
     def _has_more(self, node: ast.expr) -> bool:
@@ -214,6 +236,9 @@ class Distributions:
             return not any(isinstance(each, ast.Constant) and each.value is None for each in above.slice.elts)
         run = self._tree.parents.get(above) if isinstance(above, ast.Attribute) and above.value is use else None
         match run:
+            case ast.Call(func=ast.Attribute(attr="size"), args=[]):
+                sizes = self._tree.parents.get(run)
+                return isinstance(sizes, ast.Subscript) and ast.unparse(sizes.slice) in ("1", "-2", ":-1")
             case ast.Subscript(value=ast.Attribute(attr="shape"), slice=index):
                 return ast.unparse(index) in ("1", "2", "-2", "-3", ":-1")
             case ast.Call(func=ast.Attribute(attr="size"), args=[index]):

@@ -124,6 +124,8 @@ class Actions:
         origin = self._names.origin(func)
         if origin == "torch.autograd.backward":
             yield Action(Act.BACKWARD, call.args[0] if call.args else None)
+        elif origin == "torch_xla.core.xla_model.optimizer_step" and call.args:
+            yield Action(Act.STEP, call.args[0])
         elif self._is_clipping(func, origin):
             yield Action(Act.CLIP, call.args[0] if call.args else None)
         elif origin == "torch.set_grad_enabled" and isinstance(self._tree.parents.get(call), ast.Expr):

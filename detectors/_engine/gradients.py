@@ -141,6 +141,20 @@ class Gradients:
             return self._backpropagated.get(subject) if subject is not None else None
         return None
 
+    def like_backpropagated(self, binding: Binding) -> ast.Call | None:
+        """The `backward()` that another name goes through, which gets the same part of the same call, word for word:
+        what the function returns has a graph. None where gradients are off."""
+        call = binding.value
+        if not isinstance(call, ast.Call) or self.on(call) is not True:
+            return None
+        for other, backward in self._backpropagated.items():
+            if not isinstance(other, Binding) or other.how is not binding.how or other.index != binding.index:
+                continue
+            same = isinstance(other.value, ast.Call) and other.value is not call and other.scope is binding.scope
+            if same and other.value is not None and ast.unparse(other.value) == ast.unparse(call):
+                return backward
+        return None
+
     # -- what is trained ----------------------------------------------------------------------------------
 
     def is_trained(self, model: ast.expr | None) -> bool:

@@ -34,6 +34,7 @@ _PLAIN = frozenset(
 )
 
 
+_WEIGHT = re.compile(r"(^|_)(coeff?s?|coefficient|weight|lambda|alpha|beta|gamma)$", re.I)
 _LOSS = re.compile(r"^(?!.*(scale|accum|sum|weight)).*(^|_)loss(_|$)", re.I)
 
 
@@ -58,8 +59,8 @@ class Losses:
                     self.may_be_scaled(each, depth + 1, seen) for each in terms
                 )  # who divides divides every term
             case ast.BinOp(op=ast.Mult()):  # a weight of one term, `0.5 * auxiliary`
-                weighted = [each for each in (node.left, node.right) if isinstance(each, ast.Constant)]
-                others = [each for each in (node.left, node.right) if not isinstance(each, ast.Constant)]
+                weighted = [each for each in (node.left, node.right) if _is_weight(each)]
+                others = [each for each in (node.left, node.right) if not _is_weight(each)]
                 return not weighted or any(self.may_be_scaled(each, depth + 1, seen) for each in others)
             case ast.Constant():
                 return False
@@ -68,7 +69,7 @@ class Losses:
                 return not bindings or any(self._binding_may_scale(each, depth, seen) for each in bindings)
             case ast.Attribute():
                 return not _LOSS.search(node.attr) or not isinstance(node.value, (ast.Name, ast.Call))
-            case ast.Subscript(slice=ast.Constant()):
+            case ast.Subscript(slice=ast.Constant() | ast.Slice()):
                 return self.may_be_scaled(node.value, depth + 1, seen)
             case ast.Call():
                 return self._call_may_scale(node, depth, seen)
@@ -122,6 +123,11 @@ class Losses:
 
     def _runs_model(self, call: ast.Call) -> bool:
         return any(True for _ in self._actions.of(call))
+
+
+def _is_weight(node: ast.expr) -> bool:
+    """`0.5`, `args.lm_coef`: what weighs one term against the others."""
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.Attribute) and bool(_WEIGHT.search(node.attr)))
 
 
 def _names_a_reduction(call: ast.Call) -> bool:

@@ -27,7 +27,8 @@ class Masks:
         given = self._given(call)
         if given is None or self._may_have_mask(call):
             return None
-        opened = any(each.arg is None for each in call.keywords)  # `**options` may hold a mask, but not this one
+        # `**options` may hold a mask, but not this one
+        opened = any(each.arg is None and not self._is_without_mask(each.value) for each in call.keywords)
         found = self._of_mapping(call, given) if isinstance(given, (ast.Subscript, ast.Call)) and not opened else None
         if found is None and isinstance(given, ast.Name):
             found = self._named(call, given)
@@ -51,6 +52,28 @@ class Masks:
         if isinstance(callee, FUNCTIONS):
             return all(each.arg != "attention_mask" for each in named_parameters(callee.args))
         return callee is not None
+
+    def _is_without_mask(self, options: ast.expr) -> bool:
+        """Whether the options are a dict that the function fills in sight, key by key, none of them for this mask."""
+        bindings = self._names.reaching(options) if isinstance(options, ast.Name) else ()
+        made = [each.value for each in bindings]
+        keys: list[ast.expr | None] = []
+        for each in made:
+            if not isinstance(each, ast.Dict):
+                return False
+            keys += each.keys
+        for use in self._beside(options):
+            if not isinstance(use, ast.Name) or not isinstance(options, ast.Name) or use.id != options.id:
+                continue
+            above = self._tree.parents.get(use)
+            if isinstance(above, ast.Subscript) and above.value is use:
+                keys.append(above.slice)
+                continue
+            opened = isinstance(above, ast.keyword) and above.arg is None
+            if not opened and not isinstance(use.ctx, ast.Store) and not isinstance(above, (ast.BoolOp, ast.If)):
+                return False
+        known = [each.value for each in keys if isinstance(each, ast.Constant)]
+        return bool(made) and len(known) == len(keys) and "attention_mask" not in known
 
     # -- masks of a mapping -------------------------------------------------------------------------------
 
@@ -129,7 +152,7 @@ class Masks:
             below = above
         return False
 
-    def _beside(self, call: ast.Call) -> Iterator[ast.AST]:
+    def _beside(self, call: ast.expr) -> Iterator[ast.AST]:
         function = self._tree.function(call)
         for node in self._tree.below(function if function is not None else self._tree.module):
             if self._tree.function(node) is function:

@@ -96,7 +96,8 @@ class Tensors:
     def _held(self, binding: Binding) -> Graph:
         match binding.how:
             case Bound.ASSIGNMENT | Bound.UPDATE:
-                return self.graph(binding.value)
+                like = self._gradients.like_backpropagated(binding)
+                return Graph.ATTACHED if like is not None else self.graph(binding.value)
             case Bound.PART:
                 return self._part(binding)
             case Bound.ITEM:
@@ -117,6 +118,8 @@ class Tensors:
     def _part(self, binding: Binding) -> Graph:
         value = binding.value
         if isinstance(value, ast.Call):
+            if self._gradients.like_backpropagated(binding) is not None:
+                return Graph.ATTACHED
             callee = self._values.calls.callee(value)
             if isinstance(callee, FUNCTIONS):
                 return self._returned(callee, binding.index)

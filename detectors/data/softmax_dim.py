@@ -96,6 +96,9 @@ def _over_the_batch(code: Code) -> Iterator[Problem]:
     softmaxes = list(_softmaxes(code))
     for call, operand, dim in softmaxes:
         if dim != 0:
+            moved = code.axes.moved_from_front(operand, dim)
+            if moved is not None and code.activations.function_origin(moved) == "bmm":
+                yield _normalises_moved(code, call, moved)
             continue
         rows = code.axes.rows(operand, doing="softmax")
         why = (
@@ -106,6 +109,7 @@ def _over_the_batch(code: Code) -> Iterator[Problem]:
             or _is_attention(code, call, operand)
             or _model_runs_on_batches(code, call)
             or code.axis_uses.of_probabilities(call)
+            or code.distributions.batch_said(call)
         )
         if why is not None:
             yield _normalises(code, call, why)
@@ -125,6 +129,15 @@ def _normalises(code: Code, call: ast.Call, why: str) -> Problem:
         f"`{code.name(call)}` normalises over the batch: {why}, so dimension 0 counts examples and each one's "
         "probabilities depend on the others.",
         mend=[_over_classes(code, call)],
+    )
+
+
+def _normalises_moved(code: Code, call: ast.Call, product: ast.Call) -> Problem:
+    return code.problem(
+        call,
+        f"`{code.name(call)}` normalises over what was dimension 0 before it was transposed: `{code.name(product)}` is "
+        "a batch of products, so that dimension counts examples and each one's probabilities depend on the others.",
+        related=[(product, "the batch is in front here")],
     )
 
 
@@ -209,6 +222,8 @@ def _is_attention(code: Code, call: ast.Call, operand: ast.expr) -> str | None:
     """Scores of queries and keys, or weights of a batched product: dimension 0 is no axis to attend over."""
     for step in code.provenance.trace(operand):
         node = step.node
+        if _moves_front(node):
+            return None
         if isinstance(node, ast.Call) and code.activations.function_origin(node) == "bmm":
             return f"`{code.name(node)}` is a batch of products"
         factors = node.args if isinstance(node, ast.Call) and last_name(node.func) == "matmul" else []
@@ -223,6 +238,14 @@ def _is_attention(code: Code, call: ast.Call, operand: ast.expr) -> str | None:
             ):
                 return f"`{code.name(product)}` is a batch of products"
     return None
+
+
+def _moves_front(node: ast.AST) -> bool:
+    """`x.transpose(0, 2)`, `x.permute(2, 0, 1)`: another dimension comes to the front."""
+    if not isinstance(node, ast.Call) or last_name(node.func) not in ("transpose", "permute", "movedim", "swapaxes"):
+        return False
+    given = [ast.unparse(each) for each in node.args]
+    return given[:1] != ["0"] if last_name(node.func) == "permute" else "0" in given
 
 
 def _swaps_last(node: ast.expr) -> bool:

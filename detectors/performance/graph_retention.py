@@ -63,7 +63,7 @@ def _of_iterations(code: Code) -> Iterator[Problem]:
     for node, keeper, kept in _kept(code) if "backward" in code.text else ():
         if not isinstance(node, ast.Call) and code.gradients.on(node) is False:
             continue  # what is computed or copied without gradients has no graph
-        backward = code.tensors.spent_by(kept)
+        backward = code.tensors.spent_by(kept) or _of_the_same_call(code, keeper, kept)
         if backward is None or code.argument(backward, "retain_graph") is not None or _is_rebound(code, backward, kept):
             continue
         loop = _repeated(code, node, backward)
@@ -86,6 +86,28 @@ def _of_iterations(code: Code) -> Iterator[Problem]:
                 fix=fix,
                 related=[(backward, "the gradients were computed here")],
             )
+
+
+def _of_the_same_call(code: Code, keeper: ast.expr, kept: ast.expr) -> ast.Call | None:
+    """The backward of what the same call gave before, where this one is added up for a report and nothing else."""
+    bindings = code.names.reaching(kept) if isinstance(kept, ast.Name) else ()
+    backward = code.gradients.like_backpropagated(bindings[0]) if len(bindings) == 1 else None
+    if backward is None or not isinstance(keeper, ast.Name):
+        return None
+    function = code.tree.function(keeper)
+    uses = (each for each in code.tree.all(ast.Name) if each.id == keeper.id and isinstance(each.ctx, ast.Load))
+    places = [code.tree.statement(each) for each in uses if code.tree.function(each) is function]
+    return backward if places and all(_is_report(each) for each in places) else None
+
+
+def _is_report(statement: ast.stmt) -> bool:
+    """`print("error", total / count)`, `logger.info(…)`."""
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Name(id="print"))):
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Attribute(attr=attr))):
+            return attr in ("info", "debug", "log", "add_scalar", "write")
+    return False
 
 
 def _is_given_back(code: Code, keeper: ast.expr, backward: ast.Call) -> bool:

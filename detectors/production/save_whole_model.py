@@ -45,9 +45,12 @@ def detect(code: Code) -> Iterator[Problem]:
     for call in code.calls("torch.save"):
         saved = code.argument(call, "obj", 0)
         target = code.argument(call, "f", 1)
-        if saved is None or _is_memory(code, target) or _is_asked_for(code, call):
+        if saved is None or _is_memory(code, target):
             continue
+        asked_for = _is_asked_for(code, call)
         for model in _models(code, saved):
+            if asked_for and not _is_called_a_state(saved, model):
+                continue
             name = code.name(model)
             change = code.source.replace(model, f"{code.source.of(model)}.state_dict()")
             loads = _whole_loads(code)
@@ -62,13 +65,42 @@ def detect(code: Code) -> Iterator[Problem]:
 
 
 def _is_asked_for(code: Code, call: ast.Call) -> bool:
-    """Whether the other branch saves the weights alone: somebody chooses the whole model."""
+    """Whether the other branch saves the weights alone: somebody chooses the whole model.
+
+    Nobody does where the condition asks whether there is another object, whose weights are saved then, or is itself the
+    wish for a state.
+    """
     statement = code.tree.statement(call)
     above = code.tree.parents.get(statement)
     if not isinstance(above, ast.If):
         return False
-    other = above.orelse if statement in above.body else above.body
-    return any("torch.save" in text and "state_dict()" in text for text in map(ast.unparse, other))
+    inside = statement in above.body
+    if inside and _wishes_for_state(above.test):
+        return False
+    other = above.orelse if inside else above.body
+    saved = [text for text in map(ast.unparse, other) if "torch.save" in text and "state_dict()" in text]
+    asked = {ast.unparse(each) for each in ast.walk(above.test) if isinstance(each, (ast.Name, ast.Attribute))}
+    own = code.argument(call, "obj", 0)
+    if own is not None and ast.unparse(own) in asked:
+        return False
+    return any(not asked & set(_WITH_STATE.findall(text)) for text in saved)
+
+
+_WITH_STATE = re.compile(r"([\w.]+?)(?:\.module)?\.state_dict\(\)")
+
+
+def _wishes_for_state(test: ast.expr) -> bool:
+    """`save_state_dict`, `save_state_dict and not save_optimizer`."""
+    parts = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
+    return any(isinstance(each, (ast.Name, ast.Attribute)) and "state_dict" in last_name(each) for each in parts)
+
+
+def _is_called_a_state(saved: ast.expr, model: ast.expr) -> bool:
+    """`{"model_state_dict": self.model}`: the key says what was meant."""
+    if not isinstance(saved, ast.Dict):
+        return False
+    key = next((each for each, value in zip(saved.keys, saved.values, strict=True) if value is model), None)
+    return isinstance(key, ast.Constant) and "state_dict" in str(key.value)
 
 
 def _models(code: Code, saved: ast.expr) -> list[ast.expr]:
@@ -96,6 +128,8 @@ def _is_model(code: Code, node: ast.expr) -> bool:
             return False
     if any(_is_data(each) for each in values):
         return False
+    if _is_part_of_model(code, node):
+        return True
     name = last_name(node)
     if _CALLED_A_MODEL.search(name) or any(_CLASS.search(each.origin or "") for each in values):
         return True
@@ -103,6 +137,16 @@ def _is_model(code: Code, node: ast.expr) -> bool:
         call.func.attr in _ONLY_MODELS_HAVE and last_name(call.func.value) == name  # type: ignore[attr-defined]
         for call in code.method_calls(*_ONLY_MODELS_HAVE)
     )
+
+
+def _is_part_of_model(code: Code, node: ast.expr) -> bool:
+    """`features = model.features`, a part of a model that has weights of its own to load."""
+    bindings = code.names.reaching(node) if isinstance(node, ast.Name) else ()
+    part = bindings[0].value if len(bindings) == 1 else node
+    if not isinstance(part, ast.Attribute) or code.kind(part.value) is not Kind.MODEL:
+        return False
+    loads = code.method_calls("load_state_dict", "named_parameters")
+    return any(ast.unparse(call.func.value) == ast.unparse(part) for call in loads)  # type: ignore[attr-defined]
 
 
 _CALLED_A_MODEL = re.compile(

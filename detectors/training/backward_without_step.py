@@ -56,6 +56,7 @@ from detectors import (
 TIER = Tier.BUG
 WORDS = ("backward", "zero_grad|optim")
 
+_SCALES = frozenset(["mul_", "div_", "clamp_"])
 _KEEPS_STATE = frozenset(["zero_grad", "param_groups", "state_dict", "load_state_dict", "add_param_group", "defaults"])
 
 
@@ -136,16 +137,25 @@ def _is_lost(code: Code, flow: Flow, loop: Loop, backward: Event, clear: Event) 
     inside = [each for each in flow.events if loop in each.loops]
     if backward.within(Region.NO_GRAD) or any(each.act is Act.STEP or _may_step(each, clear) for each in inside):
         return False
-    return not _are_used(loop, inside) and flow.reaches(backward, lambda event: event is clear, inside=loop)
+    return not _are_used(code, loop, inside) and flow.reaches(backward, lambda event: event is clear, inside=loop)
 
 
-def _are_used(loop: Loop, inside: list[Event]) -> bool:
+def _are_used(code: Code, loop: Loop, inside: list[Event]) -> bool:
     """Whether the loop, or what computes gradients in it, reads them, or calls what steps by its name."""
     computing = {each.function for each in inside if each.act is Act.BACKWARD and each.function is not None}
     read = (node for where in (loop, *computing) for node in ast.walk(where) if isinstance(node, ast.Attribute))
-    if any(each.attr in ("grad", "main_grad") for each in read):
+    if any(each.attr in ("grad", "main_grad") and not _is_scaled_in_place(code, each) for each in read):
         return True
     return any(isinstance(each.node, ast.Call) and _steps_by_name(each.node) for each in inside)
+
+
+def _is_scaled_in_place(code: Code, grad: ast.Attribute) -> bool:
+    """`p.grad.data.mul_(1 / tasks)`: made ready for a step, which is no use of it yet."""
+    node: ast.AST | None = code.tree.parents.get(grad)
+    if isinstance(node, ast.Attribute) and node.attr == "data":
+        node = code.tree.parents.get(node)
+    run = code.tree.parents.get(node) if isinstance(node, ast.Attribute) and node.attr in _SCALES else None
+    return isinstance(run, ast.Call) and isinstance(code.tree.parents.get(run), ast.Expr)
 
 
 def _may_step(event: Event, clear: Event) -> bool:
@@ -172,7 +182,7 @@ def _idle(code: Code) -> Iterator[tuple[Event, Problem]]:
         for flow in code.flows:
             for backward in flow.of(Act.BACKWARD):
                 loop = _loop_of(code, backward, binding)
-                if loop is None or backward.within(Region.NO_GRAD) or not _is_unused(flow, loop):
+                if loop is None or backward.within(Region.NO_GRAD) or not _is_unused(code, flow, loop):
                     continue
                 statement = code.tree.statement(backward.node)
                 yield (
@@ -224,9 +234,9 @@ def _loop_of(code: Code, backward: Event, binding: Binding) -> Loop | None:
     return loops[0] if loops else None
 
 
-def _is_unused(flow: Flow, loop: Loop) -> bool:
+def _is_unused(code: Code, flow: Flow, loop: Loop) -> bool:
     inside = [each for each in flow.events if loop in each.loops]
-    return not any(each.act is Act.STEP for each in inside) and not _are_used(loop, inside)
+    return not any(each.act is Act.STEP for each in inside) and not _are_used(code, loop, inside)
 
 
 # -- optimizers that an object holds and nothing steps -----------------------------------------------------
@@ -242,7 +252,7 @@ def _held(code: Code) -> Iterator[tuple[Event, Problem]]:
                 for backward in flow.of(Act.BACKWARD):
                     own = backward.function is not None and code.tree.class_of(backward.function) is owner
                     loops = code.tree.loops(backward.node) if own else []
-                    if loops and not backward.within(Region.NO_GRAD) and _is_cleared_in(flow, loops[0]):
+                    if loops and not backward.within(Region.NO_GRAD) and _is_cleared_in(code, flow, loops[0]):
                         statement = code.tree.statement(backward.node)
                         yield (
                             backward,
@@ -280,7 +290,7 @@ def _only_keeps(code: Code, use: ast.Attribute) -> bool:
     return schedules and isinstance(above, ast.Call)
 
 
-def _is_cleared_in(flow: Flow, loop: Loop) -> bool:
+def _is_cleared_in(code: Code, flow: Flow, loop: Loop) -> bool:
     """Whether the loop clears gradients, and nothing in it can use them: no step, no reader, no one who is given the
     object itself."""
     inside = [each for each in flow.events if loop in each.loops]
@@ -288,7 +298,7 @@ def _is_cleared_in(flow: Flow, loop: Loop) -> bool:
         isinstance(each, ast.Call) and any(isinstance(part, ast.Name) and part.id == "self" for part in each.args)
         for each in ast.walk(loop)
     )
-    return any(each.act is Act.ZERO_GRAD for each in inside) and not gives_self and _is_unused(flow, loop)
+    return any(each.act is Act.ZERO_GRAD for each in inside) and not gives_self and _is_unused(code, flow, loop)
 
 
 # -- gradients that are clipped ----------------------------------------------------------------------------
