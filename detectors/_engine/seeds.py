@@ -44,10 +44,16 @@ class Seeds:
         """Every call that sets a process-wide seed, by its name."""
         return [each for each in self._tree.all(ast.Call) if _sets_seed(each)]
 
-    def may_be_set_for(self, library: str) -> bool:
-        """Whether something in the file may seed the numbers that torch or NumPy draws process-wide."""
+    def may_be_set_for(self, library: str, draw: ast.Call) -> bool:
+        """Whether something in the file may seed the numbers that torch or NumPy draws process-wide, before the draw:
+        of what both stand outside functions, what comes later does not."""
         foreign = _FOREIGN[library]
-        return any(not foreign.match(self._names.origin(each.func) or "") for each in self.setters)
+        own = (each for each in self.setters if not foreign.match(self._names.origin(each.func) or ""))
+        return any(not self._is_later(each, draw) for each in own)
+
+    def _is_later(self, setter: ast.Call, draw: ast.Call) -> bool:
+        inside = any(self._tree.function(each) is not None or self._tree.loops(each) for each in (setter, draw))
+        return setter.lineno > draw.lineno and not inside
 
     def beside(self, call: ast.Call) -> ast.Call | None:
         """Another call in the same function that is given a number for its seed, or sets a seed."""
