@@ -184,6 +184,8 @@ class Columns:
             return Column.UNKNOWN if told or ("make_" not in origin and not _returns_pair(call)) else Column.FLAT
         if index:
             return self._of_called(call, calls, index)
+        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "self":
+            return self._of_called(call, calls, ())  # a layer, whatever its name
         name = origin.rpartition(".")[2] if origin else call.func.attr if isinstance(call.func, ast.Attribute) else ""
         operand = call.args[0] if origin and call.args else getattr(call.func, "value", None)
         shape = call.args[1:] if origin else call.args

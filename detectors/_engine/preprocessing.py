@@ -50,7 +50,7 @@ _LEARNS: tuple[tuple[Learns, re.Pattern[str]], ...] = (
         Learns.CODES,
         re.compile(
             r"(sklearn|cuml)\.preprocessing\.(LabelEncoder|OrdinalEncoder|OneHotEncoder|LabelBinarizer"
-            r"|MultiLabelBinarizer)$|category_encoders\.(\w+\.)*(OrdinalEncoder|OneHotEncoder|BinaryEncoder"
+            r"|MultiLabelBinarizer)$|sklearn\.feature_extraction\.DictVectorizer$|category_encoders\.(\w+\.)*(OrdinalEncoder|OneHotEncoder|BinaryEncoder"
             r"|CountEncoder|HelmertEncoder|BaseNEncoder)$"
         ),
     ),

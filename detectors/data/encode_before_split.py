@@ -36,7 +36,7 @@ from collections.abc import Iterator
 from detectors import Code, Learns, Problem, Tier, last_name, root_of
 
 TIER = Tier.RISK
-WORDS = ("Encoder|Binarizer|get_dummies|factorize", "split|cross_val|CV|curve|[:|train")
+WORDS = ("Encoder|Binarizer|DictVectorizer|get_dummies|factorize", "split|cross_val|CV|curve|[:|train")
 _TARGET = re.compile(r"^(y|ys|labels?|targets?|class(es)?|y_\w+|encoded_y|\w*_(labels?|targets?))$", re.I)
 
 
