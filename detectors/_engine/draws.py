@@ -86,7 +86,22 @@ class Draws:
             RandomSplit(each, self._names.origin(each.func) or "", self._has_no_more(each))
             for each in self._names.calls(*_RANDOM_SPLITS)
         )
-        return [each for each in splits if each.is_unseeded]
+        drawn = (RandomSplit(each, "pandas.DataFrame.sample") for each in self._drawn_from_frames())
+        found = [each for each in (*splits, *drawn) if each.is_unseeded]
+        return sorted(found, key=lambda each: (each.call.lineno, each.call.col_offset))
+
+    def _drawn_from_frames(self) -> Iterator[ast.Call]:
+        """`train = frame.sample(frac=0.8)`, where `frame.drop(train.index)` is the other part."""
+        drawn = {each: self._tree.statement(each) for each in self._tree.method_calls("sample")}
+        names = {
+            last_name(statement.targets[0]): call
+            for call, statement in drawn.items()
+            if isinstance(statement, ast.Assign) and statement.value is call
+        }
+        for drop in self._tree.method_calls("drop") if names else ():
+            match drop.args:
+                case [ast.Attribute(attr="index", value=ast.Name(id=name))] if name in names:
+                    yield names[name]
 
     def _has_no_more(self, call: ast.Call) -> bool:
         """Whether the call hands on the `**kwargs` of a function that takes `random_state` by its name."""

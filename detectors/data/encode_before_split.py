@@ -44,10 +44,13 @@ def detect(code: Code) -> Iterator[Problem]:
     """Fits of encoders, and calls of pandas' encoders, whose data is split only later."""
     if code.is_test:
         return
+    told: set[tuple[object, ast.AST]] = set()
     for leak in code.preprocessing.leaks:
         fit = leak.fit
-        if fit.learns is not Learns.CODES:
-            continue
+        again = (fit.subject or fit.call, leak.split.node)
+        if fit.learns is not Learns.CODES or again in told:
+            continue  # one encoder for column after column is one thing to say
+        told.add(again)
         target = is_target(code, fit.call, fit.data)
         yield code.problem(
             fit.call,

@@ -88,9 +88,13 @@ def _seeded_beside(code: Code, split: RandomSplit) -> Iterator[Problem]:
     """Something in the same function is seeded for certain, and nothing seeds what the split draws from."""
     other = code.seeds.beside(split.call) if not code.seeds.may_be_set_for(split.library, split.call) else None
     if other is not None:
+        is_late = other in code.seeds.setters and other.lineno > split.call.lineno
+        where = f"`{code.name(other.func)}` at line {other.lineno}"
         yield code.problem(
             split.call,
-            f"`{code.name(other.func)}` at line {other.lineno} is seeded, but `{code.name(split.call.func)}` draws "
+            f"{where} comes only after this split, which differs on every run."
+            if is_late
+            else f"{where} is seeded, but `{code.name(split.call.func)}` draws "
             f"from {_GENERATORS[split.library]} and splits differently on every run.",
             mend=[code.source.set_keyword(split.call, split.keyword, split.value)],
             related=[(other, "what is seeded beside it")],
