@@ -77,7 +77,8 @@ class Calls:
         if self._sites is None:
             self._sites = defaultdict(list)  # what is asked for meanwhile sees the calls found so far
             names = {each.name for each in self._tree.all(*FUNCTIONS, ast.ClassDef)}
-            for call in self._tree.all(ast.Call):
+            calls = sorted(self._tree.all(ast.Call), key=lambda each: isinstance(each.func, ast.Attribute))
+            for call in calls:  # those by name first: methods ask what their object is, which is given by calls too
                 last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", None)
                 target = self.callee(call) if last in names or isinstance(call.func, ast.Name) else None
                 if isinstance(target, ast.ClassDef):

@@ -139,6 +139,9 @@ class Columns:
         return any((each.origin or "").startswith(prefixes) for each in self._values.of(node))
 
     def _of_subscript(self, node: ast.Subscript, calls: Calls, index: tuple[int, ...]) -> Column:
+        taken = self._of_table(node) if not index else None
+        if taken is not None:
+            return taken
         if self._made_by(node.value, "pandas.read_", "pandas.DataFrame") and not index:
             if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
                 return Column.FLAT
@@ -154,6 +157,22 @@ class Columns:
             return Column.COLUMN if inner is Column.FLAT else Column.UNKNOWN
         return Column.UNKNOWN
 
+    def _of_table(self, node: ast.Subscript) -> Column | None:
+        """`table[:, 0]` and `table[:, [0]]` of what is read from a file as rows and columns."""
+        table = node.value
+        while isinstance(table, ast.Attribute) and table.attr in ("iloc", "loc", "values"):
+            table = table.value
+        if not self._made_by(table, "pandas.read_", "numpy.loadtxt", "numpy.genfromtxt"):
+            return None
+        match node.slice:
+            case ast.Tuple(elts=[ast.Slice(), ast.List(elts=[_])]):
+                return Column.COLUMN
+            case ast.Tuple(elts=[ast.Slice(), ast.Constant() as one]) if one.value is not None:
+                return Column.FLAT
+            case ast.Tuple(elts=[ast.Slice(), ast.UnaryOp(operand=ast.Constant())]):
+                return Column.FLAT
+        return None
+
     def _of_call(self, call: ast.Call, calls: Calls, index: tuple[int, ...]) -> Column:
         split = self._splits.of(call)
         if split is not None and split.by is By.FUNCTION and split.call is call and len(index) == 1:
@@ -165,6 +184,8 @@ class Columns:
             return Column.UNKNOWN if told or ("make_" not in origin and not _returns_pair(call)) else Column.FLAT
         if index:
             return self._of_called(call, calls, index)
+        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "self":
+            return self._of_called(call, calls, ())  # a layer, whatever its name
         name = origin.rpartition(".")[2] if origin else call.func.attr if isinstance(call.func, ast.Attribute) else ""
         operand = call.args[0] if origin and call.args else getattr(call.func, "value", None)
         shape = call.args[1:] if origin else call.args

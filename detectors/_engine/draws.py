@@ -10,7 +10,7 @@ from detectors._engine.libraries import DATA_PARALLEL, Kind
 from detectors._engine.loops import TrainingStep
 from detectors._engine.modules import Modules
 from detectors._engine.names import Names
-from detectors._engine.subjects import SAME_OBJECT, last_name
+from detectors._engine.subjects import SAME_OBJECT, last_name, without_methods
 from detectors._engine.tree import Function, Tree, named_parameters
 from detectors._engine.values import Values
 
@@ -86,7 +86,22 @@ class Draws:
             RandomSplit(each, self._names.origin(each.func) or "", self._has_no_more(each))
             for each in self._names.calls(*_RANDOM_SPLITS)
         )
-        return [each for each in splits if each.is_unseeded]
+        drawn = (RandomSplit(each, "pandas.DataFrame.sample") for each in self._drawn_from_frames())
+        found = [each for each in (*splits, *drawn) if each.is_unseeded]
+        return sorted(found, key=lambda each: (each.call.lineno, each.call.col_offset))
+
+    def _drawn_from_frames(self) -> Iterator[ast.Call]:
+        """`train = frame.sample(frac=0.8)`, where `frame.drop(train.index)` is the other part."""
+        drawn = {each: self._tree.statement(each) for each in self._tree.method_calls("sample")}
+        names = {
+            last_name(statement.targets[0]): call
+            for call, statement in drawn.items()
+            if isinstance(statement, ast.Assign) and statement.value is call
+        }
+        for drop in self._tree.method_calls("drop") if names else ():
+            match drop.args:
+                case [ast.Attribute(attr="index", value=ast.Name(id=name))] if name in names:
+                    yield names[name]
 
     def _has_no_more(self, call: ast.Call) -> bool:
         """Whether the call hands on the `**kwargs` of a function that takes `random_state` by its name."""
@@ -148,7 +163,7 @@ class Draws:
         if any(each.kind is Kind.MODEL and each.call is call for each in self._values.of(call)):
             return "from_pretrained" not in ast.unparse(call.func)
         statement = self._tree.statement(call)
-        if not isinstance(statement, ast.Assign) or statement.value is not call:
+        if not isinstance(statement, ast.Assign) or without_methods(statement.value, SAME_OBJECT) is not call:
             return False
         is_class = isinstance(call.func, ast.Name) and call.func.id[:1].isupper()
         return is_class and last_name(statement.targets[0]) in ("model", "net", "network")
@@ -188,7 +203,14 @@ class Draws:
         owners = [
             each.func.value for each in self._tree.method_calls("parameters") if isinstance(each.func, ast.Attribute)
         ]
-        return {value.call for owner in owners for value in self._values.of(owner)}
+        asked: set[ast.AST | None] = {value.call for owner in owners for value in self._values.of(owner)}
+        held = [
+            arg
+            for call in asked
+            if isinstance(call, ast.Call)
+            for arg in (*call.args, *(each.value for each in call.keywords))
+        ]
+        return asked | {value.call for each in held if isinstance(each, ast.Name) for value in self._values.of(each)}
 
     def _may_draw_weights(self, call: ast.Call) -> bool:
         """Whether what the call makes may begin with random weights: a class of this file only where it is a module

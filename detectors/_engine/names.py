@@ -43,8 +43,12 @@ class Names:
     def written(self, node: ast.expr) -> ast.expr:
         """What a name was assigned, where that is one whole expression; else the node itself."""
         bindings = self.reaching(node) if isinstance(node, ast.Name) else ()
-        only = bindings[0] if len(bindings) == 1 and bindings[0].how is Bound.ASSIGNMENT else None
-        return only.value if only is not None and only.value is not None else node
+        only = bindings[0] if len(bindings) == 1 else None
+        if only is None or only.value is None:
+            return node
+        if only.how is Bound.PART and isinstance(only.value, ast.Tuple) and len(only.index) == 1:
+            return only.value.elts[only.index[0]] if only.index[0] < len(only.value.elts) else node
+        return only.value if only.how is Bound.ASSIGNMENT else node
 
     def local_origin(self, owner: ast.ClassDef) -> str:
         """The origin of a class of this file; with its line where the file defines several of that name, as notebooks

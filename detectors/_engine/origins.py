@@ -17,6 +17,8 @@ _CANONICAL = (
     ("pytorch_lightning.", "lightning.pytorch."),
     ("lightning.pytorch.core.module.", "lightning.pytorch."),
     ("sklearn.preprocessing._data.", "sklearn.preprocessing."),
+    ("sklearn.cross_validation.", "sklearn.model_selection."),
+    ("sklearn.grid_search.", "sklearn.model_selection."),
 )
 _TORCH_SUBMODULE = {
     module: package

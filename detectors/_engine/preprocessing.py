@@ -12,7 +12,7 @@ from enum import Enum
 from functools import cached_property
 
 from detectors._engine.names import Names
-from detectors._engine.provenance import Provenance, Step
+from detectors._engine.provenance import Provenance, Step, root_of
 from detectors._engine.splits import Part, Split, Splits, is_some_rows, part_named
 from detectors._engine.subjects import Subject, last_name
 from detectors._engine.tree import Tree
@@ -50,7 +50,7 @@ _LEARNS: tuple[tuple[Learns, re.Pattern[str]], ...] = (
         Learns.CODES,
         re.compile(
             r"(sklearn|cuml)\.preprocessing\.(LabelEncoder|OrdinalEncoder|OneHotEncoder|LabelBinarizer"
-            r"|MultiLabelBinarizer)$|category_encoders\.(\w+\.)*(OrdinalEncoder|OneHotEncoder|BinaryEncoder"
+            r"|MultiLabelBinarizer)$|sklearn\.feature_extraction\.DictVectorizer$|category_encoders\.(\w+\.)*(OrdinalEncoder|OneHotEncoder|BinaryEncoder"
             r"|CountEncoder|HelmertEncoder|BaseNEncoder)$"
         ),
     ),
@@ -259,7 +259,10 @@ class Preprocessing:
 
     def _is_on_some_rows(self, fit: Fit, split: Split) -> bool:
         """Whether only chosen rows are fitted on, or rows that are taken out before the split."""
-        if any(is_some_rows(each) for each in ast.walk(fit.data)):
+        base = root_of(fit.data)
+        written = self._names.written(base)
+        renamed = written is not base and ast.unparse(root_of(written)) != ast.unparse(base)
+        if any(is_some_rows(each) for each in ast.walk(fit.data)) or (renamed and is_some_rows(written)):
             return True
         fitted = self._provenance.bindings(fit.data)
         steps = (step.node for data in split.data for step in self._provenance.trace(data))

@@ -44,10 +44,25 @@ class Seeds:
         """Every call that sets a process-wide seed, by its name."""
         return [each for each in self._tree.all(ast.Call) if _sets_seed(each)]
 
-    def may_be_set_for(self, library: str) -> bool:
-        """Whether something in the file may seed the numbers that torch or NumPy draws process-wide."""
+    def may_be_set_for(self, library: str, draw: ast.Call) -> bool:
+        """Whether something in the file may seed the numbers that torch or NumPy draws process-wide, before the draw:
+        of what both stand outside functions, what comes later does not."""
         foreign = _FOREIGN[library]
-        return any(not foreign.match(self._names.origin(each.func) or "") for each in self.setters)
+        own = (each for each in self.setters if not foreign.match(self._names.origin(each.func) or ""))
+        return any(not self._is_later(each, draw) and not self._is_for_itself(each, draw) for each in own)
+
+    def _is_for_itself(self, setter: ast.Call, draw: ast.Call) -> bool:
+        """Whether the seed is set in another function, which nothing here calls and which is no helper for seeds."""
+        function = self._tree.function(setter)
+        if not isinstance(function, ast.FunctionDef) or function is self._tree.function(draw):
+            return False
+        takes = any(each.arg in _PARAMETERS for each in named_parameters(function.args))
+        is_helper = _SETS.search(function.name) or _MAY_SEED.search(function.name)
+        return takes and not is_helper and not self._values.calls.sites(function)
+
+    def _is_later(self, setter: ast.Call, draw: ast.Call) -> bool:
+        inside = any(self._tree.function(each) is not None or self._tree.loops(each) for each in (setter, draw))
+        return setter.lineno > draw.lineno and not inside
 
     def beside(self, call: ast.Call) -> ast.Call | None:
         """Another call in the same function that is given a number for its seed, or sets a seed."""

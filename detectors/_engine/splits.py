@@ -2,7 +2,7 @@
 
 A split is known by its origin (`train_test_split`, a splitter's `.split`, `cross_val_score`, a search's `.fit`,
 `random_split`), by the index arrays such a split gives (`X[train_index]`), or by two subsets of one object that are
-named for a train part and a held-out part (`train = df[:n]`, `test = df[n:]`).
+named for a train part and a held-out part (`train = df[:n]`, `test = df[n:]`), or by rows that a flag chooses.
 """
 
 import ast
@@ -14,6 +14,7 @@ from enum import Enum
 from functools import cache
 
 from detectors._engine.bindings import Binding
+from detectors._engine.flagged import Flagged
 from detectors._engine.names import Names
 from detectors._engine.provenance import Provenance, root_of
 from detectors._engine.subjects import last_name
@@ -121,6 +122,9 @@ class Splits:
         if self._made:
             self._find_indexed()
         self._find_subsets()
+        for subset in Flagged(self._tree, self._names, self._values, part_named).subsets():
+            self.all.append(Split(subset, (subset.value,), By.SUBSETS))
+            self._subsets.setdefault(subset, self.all[-1])
 
     def of(self, node: ast.AST | None) -> Split | None:
         """The split a call makes, or the split a subset is a side of."""
@@ -191,7 +195,7 @@ class Splits:
             subset = _subset_in(value) if part is not None else None
             if part is None or subset is None:
                 continue
-            whole = self._provenance.bindings(subset) or self._values.subject(_object_of(subset))
+            whole = self._provenance.bindings(_object_of(subset)) or self._values.subject(_object_of(subset))
             if whole:
                 groups[whole].append((part, subset, value))
         for sides in groups.values():

@@ -36,7 +36,7 @@ from collections.abc import Iterator
 from detectors import Code, Learns, Problem, Tier, last_name, root_of
 
 TIER = Tier.RISK
-WORDS = ("Encoder|Binarizer|get_dummies|factorize", "split|cross_val|CV|curve|[:")
+WORDS = ("Encoder|Binarizer|DictVectorizer|get_dummies|factorize", "split|cross_val|CV|curve|[:|train")
 _TARGET = re.compile(r"^(y|ys|labels?|targets?|class(es)?|y_\w+|encoded_y|\w*_(labels?|targets?))$", re.I)
 
 
@@ -44,10 +44,13 @@ def detect(code: Code) -> Iterator[Problem]:
     """Fits of encoders, and calls of pandas' encoders, whose data is split only later."""
     if code.is_test:
         return
+    told: set[tuple[object, ast.AST]] = set()
     for leak in code.preprocessing.leaks:
         fit = leak.fit
-        if fit.learns is not Learns.CODES:
-            continue
+        again = (fit.subject or fit.call, leak.split.node)
+        if fit.learns is not Learns.CODES or again in told:
+            continue  # one encoder for column after column is one thing to say
+        told.add(again)
         target = is_target(code, fit.call, fit.data)
         yield code.problem(
             fit.call,

@@ -38,7 +38,7 @@ from detectors import By, Code, Leak, Learns, Problem, Tier
 TIER = Tier.BUG
 WORDS = (
     "fit_transform|.fit(|fit_resample|fit_sample|scale(|quantile_transform|power_transform",
-    "split|cross_val|CV|curve|[:",
+    "split|cross_val|CV|curve|[:|train",
 )
 
 

@@ -66,7 +66,8 @@ _PREDICTED = re.compile(
     r"^(y_?(pred|hat|predicted)s?(_\w+)?|pred(s|ictions?|icted)?(_labels?)?|(test|val)_preds?|y_?p)$", re.I
 )
 _TRUE = re.compile(
-    r"^(y_?(true|test|val|valid|gt|gold|actual|target)s?|(true|gt|gold)_?(labels?)?|labels?|targets?|ground_?truth)$",
+    r"^(y_?(true|test|val|valid|gt|gold|actual|target)s?|(true|gt|gold)_?(labels?)?|labels?|targets?|ground_?truth"
+    r"|actuals?)$",
     re.I,
 )
 _LOWER = re.compile(r"(^|[_/.])(loss|mse|rmse|mae|mape|error|err|perplexity|ppl|wer|cer|nll|fid|eer|bpc|bpb)$", re.I)
@@ -171,11 +172,20 @@ def _assigned(code: Code, node: ast.expr) -> ast.expr:
             if node.func.attr not in ("cpu", "numpy", "detach", "ravel", "flatten", "tolist", "copy", "squeeze"):
                 return node
             node = node.func.value
+        elif isinstance(node, ast.Call) and (returned := _returned(code, node)) is not None:
+            node = returned
         elif isinstance(node, ast.Attribute) and node.attr == "data":
             node = node.value
         else:
             return node
     return node
+
+
+def _returned(code: Code, call: ast.Call) -> ast.expr | None:
+    """The one thing that a function of this file gives."""
+    callee = code.values.calls.callee(call)
+    given = code.values.calls.returns(callee) if isinstance(callee, ast.FunctionDef) else []
+    return given[0].value if len(given) == 1 else None
 
 
 def _predicted_by(code: Code, node: ast.expr, made_by: re.Pattern[str]) -> ast.expr | None:
@@ -202,6 +212,8 @@ def _with_probabilities(code: Code, given: ast.expr) -> Change | None:
     call = _assigned(code, given)
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
         return None
+    if code.tree.function(call) is not code.tree.function(given):
+        return None
     arguments = ", ".join(code.source.of(each) for each in call.args)
     return code.source.replace(given, f"{code.source.of(call.func.value)}.predict_proba({arguments})[:, 1]")
 
@@ -215,6 +227,9 @@ def _is_decided(code: Code, node: ast.expr) -> bool:
     ):
         return isinstance(value.func.value, ast.Compare)
     name = value.func.attr if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) else ""
+    if name == "round" and isinstance(value, ast.Call):  # to whole numbers, where no number of digits is given
+        given = value.args[1:] if code.origin(value) is not None else value.args
+        return not given and not value.keywords
     return name == "argmax" or (
         isinstance(value, ast.Compare) and len(value.ops) == 1 and isinstance(value.ops[0], (ast.Gt, ast.GtE))
     )

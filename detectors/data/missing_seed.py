@@ -72,7 +72,9 @@ def _split(code: Code) -> Iterator[Problem]:
 
 def _forgotten(code: Code) -> Iterator[Problem]:
     """One of several splits has no seed, and nothing seeds the process."""
-    for call, other, seed in code.draws.forgotten_seeds if not code.seeds.may_be_set_for("numpy") else ():
+    for call, other, seed in code.draws.forgotten_seeds:
+        if code.seeds.may_be_set_for("numpy", call):
+            continue
         yield code.problem(
             call,
             f"`{code.name(other.func)}` at line {other.lineno} gets `random_state={code.name(seed)}`, this one gets "
@@ -84,11 +86,15 @@ def _forgotten(code: Code) -> Iterator[Problem]:
 
 def _seeded_beside(code: Code, split: RandomSplit) -> Iterator[Problem]:
     """Something in the same function is seeded for certain, and nothing seeds what the split draws from."""
-    other = code.seeds.beside(split.call) if not code.seeds.may_be_set_for(split.library) else None
+    other = code.seeds.beside(split.call) if not code.seeds.may_be_set_for(split.library, split.call) else None
     if other is not None:
+        is_late = other in code.seeds.setters and other.lineno > split.call.lineno
+        where = f"`{code.name(other.func)}` at line {other.lineno}"
         yield code.problem(
             split.call,
-            f"`{code.name(other.func)}` at line {other.lineno} is seeded, but `{code.name(split.call.func)}` draws "
+            f"{where} comes only after this split, which differs on every run."
+            if is_late
+            else f"{where} is seeded, but `{code.name(split.call.func)}` draws "
             f"from {_GENERATORS[split.library]} and splits differently on every run.",
             mend=[code.source.set_keyword(split.call, split.keyword, split.value)],
             related=[(other, "what is seeded beside it")],
@@ -98,7 +104,7 @@ def _seeded_beside(code: Code, split: RandomSplit) -> Iterator[Problem]:
 def _seed_at_hand(code: Code, split: RandomSplit, others: list[ast.Call]) -> Iterator[Problem]:
     """The author holds a seed where the split is made, and does not give it."""
     seed = code.seeds.at_hand(split.call, as_generator=split.keyword == "generator")
-    is_set = code.seeds.may_be_set_for(split.library)
+    is_set = code.seeds.may_be_set_for(split.library, split.call)
     if seed is None or (is_set and not code.seeds.is_unread_parameter(seed, split.call)):
         return
     more = f" (so does line {others[0].lineno})" if len(others) == 1 else ""

@@ -37,10 +37,10 @@ from detectors import By, Code, Problem, Split, Tier
 
 TIER = Tier.RISK
 WORDS = (
-    "shift|rolling|pct_change|ewm|sort_values|sort_index",
-    "train_test_split|KFold|random_split|cross_val|ShuffleSplit",
+    "shift|rolling|pct_change|ewm|diff|sort_values|sort_index",
+    "train_test_split|KFold|random_split|cross_val|ShuffleSplit|sample(",
 )
-_LAGS = frozenset(["shift", "rolling", "pct_change", "ewm"])
+_LAGS = frozenset(["shift", "rolling", "pct_change", "ewm", "diff"])
 _TIME = re.compile(r"(^|_)(date|time|timestamp|datetime|day|month|year|hour|week|ts)(_|$)", re.I)
 
 
@@ -80,8 +80,8 @@ def _in_order(code: Code, split: Split) -> str:
 
 def _is_random(code: Code, split: Split) -> bool:
     call = split.call
-    if call is None:
-        return False
+    if call is None or split.by is By.SUBSETS:
+        return call is not None and isinstance(call.func, ast.Attribute) and call.func.attr == "sample"
     shuffle = code.argument(call, "shuffle")
     if split.by is By.FUNCTION:
         given = shuffle is not None or code.may_have(call, "shuffle")

@@ -28,13 +28,15 @@ https://scikit-learn.org/stable/common_pitfalls.html#data-leakage
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
 from detectors import Code, Problem, Split, Tier, is_some_rows, last_name, part_named, root_of
 
 TIER = Tier.BUG
-WORDS = ("mean|std|min(|median|quantile|max(", "split|cross_val|CV|[:|sample(")
+WORDS = ("mean|std|min(|median|quantile|max(", "split|cross_val|CV|[:|sample(|train")
 _STATISTICS = frozenset(["mean", "std", "min", "max", "median", "quantile", "nanmean", "nanstd", "var", "amin", "amax"])
+_ANSWERS = re.compile(r"^(y|ys|y_\w+|\w+_y|labels?|targets?|\w+_(labels?|targets?))$", re.I)
 _ITEMWISE = (ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.Lambda, ast.For)
 
 
@@ -76,6 +78,10 @@ def _used(code: Code, node: ast.expr, split: Split) -> ast.expr | None:
         if statistic is None or _is_one_item(node.left):
             return None
         return statistic if _is_of(code, statistic, node.left) else None
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        scale = _statistic(code, node.right)
+        is_scale = scale is not None and _is_by_column(code, scale) and _is_of(code, scale, node.left)
+        return scale if is_scale else None
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         if node.func.attr == "fillna" and node.args:
             statistic = _statistic(code, node.args[0])
@@ -116,6 +122,16 @@ def _statistic(code: Code, node: ast.expr) -> ast.Call | None:
     return None if any(each.arg in ("dim", "keepdims", "keepdim") for each in node.keywords) else node
 
 
+def _is_by_column(code: Code, statistic: ast.Call) -> bool:
+    """Whether the spread or largest value is of each column, and no one number for all pixels of all images."""
+    if last_name(statistic.func) not in ("std", "max", "nanmax", "nanstd", "amax"):
+        return False
+    if any(each.arg == "axis" for each in statistic.keywords) or code.origin(statistic) is not None:
+        return any(each.arg == "axis" for each in statistic.keywords)
+    calls = (each.node for each in code.provenance.trace(statistic) if isinstance(each.node, ast.Call))
+    return any((code.origin(each) or "").startswith("pandas.") for each in calls)
+
+
 def _is_of(code: Code, statistic: ast.Call, data: ast.expr) -> bool:
     """Whether the statistic is of the same whole object, not of a train part or of one item."""
     whole = statistic.args[0] if code.origin(statistic) and statistic.args else statistic.func.value  # type: ignore[attr-defined]
@@ -152,9 +168,24 @@ def _grouped_column(call: ast.Call) -> str | None:
 
 
 def _is_target(code: Code, split: Split, column: str) -> bool:
-    """Whether the second thing that is split is this column."""
+    """Whether the second thing that is split is this column, or it is called an answer where it is taken out."""
+    if len(split.data) == 1:
+        taken = (each for each in code.tree.all(ast.Assign) if _column_of(each.value) == column)
+        return any(_ANSWERS.search(last_name(each.targets[0])) for each in taken)
     for data in split.data[1:2]:
         for step in code.provenance.trace(data):
             if isinstance(step.node, ast.Subscript) and isinstance(step.node.slice, ast.Constant):
                 return step.node.slice.value == column
     return False
+
+
+def _column_of(node: ast.expr) -> str | None:
+    """`frame["price"]`, `frame[["price"]].values`, `frame.pop("price")`: the one column that is taken."""
+    while isinstance(node, ast.Attribute) and node.attr == "values":
+        node = node.value
+    match node:
+        case ast.Subscript(slice=ast.Constant(value=str(name)) | ast.List(elts=[ast.Constant(value=str(name))])):
+            return name
+        case ast.Call(func=ast.Attribute(attr="pop"), args=[ast.Constant(value=str(name))]):
+            return name
+    return None

@@ -32,6 +32,7 @@ TIER = Tier.BUG
 WORDS = ("cross_entropy|CrossEntropyLoss|nll_loss|NLLLoss|BCE", "float|long|int")
 _FLOATS = frozenset(["float", "double", "half"])
 _INTEGERS = frozenset(["long", "int"])
+_FROM_ARRAYS = ("torch.from_numpy", "torch.as_tensor", "torch.tensor")
 _FLOAT_TYPES = ("torch.float", "torch.float32", "torch.float64", "torch.double", "torch.half", "torch.float16")
 _INTEGER_TYPES = ("torch.long", "torch.int64", "torch.int", "torch.int32")
 
@@ -74,6 +75,10 @@ def _cast(code: Code, node: ast.expr) -> tuple[ast.Call, bool] | None:
             if value is None or not isinstance(bindings[0].node, ast.Assign):
                 return None
             node = value
+        elif isinstance(node, ast.Call) and code.origin(node) in _FROM_ARRAYS and _type_of(code, node) is None:
+            if not node.args:
+                return None
+            node = node.args[0]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             is_float = _type_of(code, node)
             if is_float is not None:
@@ -91,9 +96,20 @@ def _type_of(code: Code, call: ast.Call) -> bool | None:
     method = call.func.attr if isinstance(call.func, ast.Attribute) and code.origin(call) is None else ""
     if method in _FLOATS | _INTEGERS and not call.args:
         return method in _FLOATS
+    if method == "astype":
+        return _numpy_type(code, call)
     if method not in ("to", "type") and code.origin(call) not in ("torch.tensor", "torch.as_tensor"):
         return None
     origins = [code.origin(each) or "" for each in (*call.args, *(k.value for k in call.keywords if k.arg == "dtype"))]
     if any(each in _FLOAT_TYPES for each in origins):
         return True
     return False if any(each in _INTEGER_TYPES for each in origins) else None
+
+
+def _numpy_type(code: Code, call: ast.Call) -> bool | None:
+    """The same for `array.astype(np.int64)` and `array.astype("float32")`."""
+    given = call.args[0] if call.args else None
+    name = str(given.value) if isinstance(given, ast.Constant) else (code.origin(given) or "").rpartition(".")[2]
+    if name in ("float", "float16", "float32", "float64", "double"):
+        return True
+    return False if name in ("int", "int32", "int64", "long", "uint8", "int8") else None
