@@ -263,6 +263,9 @@ class Values:
                 kind = kind_made_by(origin) if inner.kind is Kind.UNKNOWN else inner.kind
                 yield replace(inner, kind=kind, wrappers=(origin, *inner.wrappers), node=inner.node or node)
             return
+        if origin == "builtins.getattr" and len(node.args) > 1:
+            yield from self._named_attribute(node)
+            return
         callee = self.calls.callee(node)
         if isinstance(callee, ast.ClassDef):
             yield Value(self.classes.kind(callee), self._names.local_origin(callee), node)
@@ -274,6 +277,28 @@ class Values:
             yield from self._method_result(node, node.func)
         else:
             yield UNKNOWN
+
+    def _named_attribute(self, node: ast.Call) -> Iterator[Value]:
+        """What `getattr(self, f"scaler{i}")` gives: the values that `setattr` of the class stores under such names."""
+        owner, start = self._class_around(node), _fixed_start(node.args[1])
+        stored = [
+            each.args[2]
+            for each in self._tree.all(ast.Call)
+            if owner is not None
+            and start
+            and len(each.args) == 3
+            and self._names.origin(each.func) == "builtins.setattr"
+            and self._class_around(each) is owner
+            and ast.dump(each.args[0]) == ast.dump(node.args[0])
+            and _fixed_start(each.args[1]) == start
+        ]
+        for value in stored:
+            yield from self.of(value)
+        if not stored:
+            yield Value(Kind.UNKNOWN, "builtins.getattr", node)
+
+    def _class_around(self, node: ast.AST) -> ast.ClassDef | None:
+        return next((each for each in self._tree.ancestors(node) if isinstance(each, ast.ClassDef)), None)
 
     def _kind_made_by(self, origin: str) -> Kind:
         """What a call of it makes: a library's tables say so, or another file of the repository."""
@@ -371,3 +396,9 @@ def _kind_of_constant(value: object) -> Kind:
 
 def _display(node: ast.AST) -> str:
     return {ast.Tuple: "tuple", ast.Set: "set", ast.Dict: "dict", ast.DictComp: "dict"}.get(type(node), "list")
+
+
+def _fixed_start(name: ast.expr) -> str:
+    """The text that a formatted attribute name begins with, "" where it is no such."""
+    first = name.values[0] if isinstance(name, ast.JoinedStr) and len(name.values) == 2 else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""

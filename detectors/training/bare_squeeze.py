@@ -114,9 +114,12 @@ def _is_guarded(code: Code, squeeze: ast.Call) -> bool:
 
 
 def _single(code: Code, operand: ast.Call) -> str | None:
-    """The dimension of size one: the last of `Linear(…, 1)`, or the row that was put in for a batched product."""
+    """The dimension of size one: the last of `Linear(…, 1)` or of a product with a weight of one column, or the row
+    that was put in for a batched product."""
     if code.origin(operand) in ("torch.bmm", "torch.matmul"):
-        first = operand.args[0] if operand.args else None
+        first, second = operand.args[:2] if len(operand.args) == 2 else (None, None)
+        if second is not None and _is_column(code, second):
+            return "-1"
         if isinstance(first, ast.Call) and isinstance(first.func, ast.Attribute) and first.func.attr == "unsqueeze":
             return ast.unparse(first.args[0]) if len(first.args) == 1 and ast.unparse(first.args[0]) == "1" else None
         return None
@@ -125,6 +128,29 @@ def _single(code: Code, operand: ast.Call) -> str | None:
         return None
     out = code.argument(made[0].call, "out_features", 1)
     return "-1" if isinstance(out, ast.Constant) and out.value == 1 else None
+
+
+def _is_column(code: Code, weight: ast.expr) -> bool:
+    """Whether the weight is a parameter of the module with one column: `nn.Parameter(torch.rand(width, 1))`."""
+    made = [each.call for each in code.values.of(weight) if each.origin == "torch.nn.Parameter"]
+    given = made[0].args[0] if len(made) == 1 and made[0] is not None and made[0].args else None
+    if not isinstance(given, ast.Call) or (code.origin(given) or "").rpartition(".")[0] != "torch":
+        return False
+    sizes = given.args[0].elts if given.args and isinstance(given.args[0], (ast.Tuple, ast.List)) else given.args
+    return len(sizes) == 2 and isinstance(sizes[1], ast.Constant) and sizes[1].value == 1
+
+
+def _swapped_later(code: Code, squeeze: ast.Call) -> ast.Call | None:
+    """Where what is left is transposed by the number of its dimensions: with one fewer it cannot be."""
+    assign = code.tree.parents.get(squeeze)
+    if not isinstance(assign, ast.Assign) or not isinstance(assign.targets[0], ast.Name):
+        return None
+    for call in code.method_calls("transpose", "permute", "swapaxes"):
+        receiver = call.func.value  # type: ignore[attr-defined]
+        reaching = code.names.reaching(receiver) if isinstance(receiver, ast.Name) else ()
+        if len(call.args) > 1 and any(each.node is assign for each in reaching):
+            return call
+    return None
 
 
 def _is_in_forward(code: Code, node: ast.AST) -> bool:
@@ -146,6 +172,15 @@ def _of_indices(code: Code, squeeze: ast.Call, use: ast.AST) -> Problem:
 
 def _of_batch(code: Code, squeeze: ast.Call, dimension: str) -> Problem:
     operand = squeeze.func.value  # type: ignore[attr-defined]
+    swapped = _swapped_later(code, squeeze)
+    if swapped is not None:
+        return code.problem(
+            squeeze,
+            f"A batch of one loses its batch dimension too, and line {swapped.lineno} finds none to swap: "
+            f"`squeeze({dimension})` takes only the one that is meant.",
+            fix=[code.source.replace(squeeze, f"{code.source.of(operand)}.squeeze({dimension})")],
+            related=[(swapped, "needs both dimensions")],
+        )
     return code.problem(
         squeeze,
         f"A batch of one loses its batch dimension here: `squeeze({dimension})` takes only the one that is meant.",

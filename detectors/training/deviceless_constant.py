@@ -66,6 +66,8 @@ _KEEPS_PLACE = frozenset(
             "flip",
             "tril",
             "triu",
+            "cumsum",
+            "cumprod",
         ),
     ]
 )
@@ -133,12 +135,8 @@ def _is_on_cpu(code: Code, node: ast.expr, depth: int = 0) -> bool:
             told = code.definitions.of(node)
             return told is not node and _is_on_cpu(code, told, depth + 1)
         case ast.BinOp():
-            sides = (node.left, node.right)
-            on_cpu = [_is_on_cpu(code, each, depth + 1) for each in sides]
-            return any(on_cpu) and all(
-                known or isinstance(code.definitions.of(each), (ast.Constant, ast.UnaryOp))
-                for known, each in zip(on_cpu, sides, strict=True)
-            )
+            # a tensor with dimensions that is on another device, or on one that is not known, would not go with it
+            return any(_is_on_cpu(code, each, depth + 1) for each in (node.left, node.right))
         case ast.Call(func=ast.Attribute(attr=attr, value=value)) if attr in _KEEPS_PLACE and not code.origin(node):
             return _is_on_cpu(code, value, depth + 1)
         case ast.Call():
@@ -153,6 +151,8 @@ def _is_made_on_cpu(code: Code, call: ast.Call) -> bool:
         return _is_on_cpu(code, call.args[0], 1)
     if module != "torch" or not call.args or code.may_have(call, "device"):
         return False
+    if last in ("stack", "cat", "concat"):
+        return _has_some_on_cpu(code, call.args[0])
     wants = code.argument(call, "requires_grad")
     if wants is not None:
         return False
@@ -166,7 +166,26 @@ def _is_made_on_cpu(code: Code, call: ast.Call) -> bool:
     told = code.definitions.of(first)
     if last.endswith("Tensor") and isinstance(told, ast.BinOp) and isinstance(told.op, ast.Div):
         return True  # a quotient is no size, so it is an array
-    return isinstance(told, (ast.List, ast.ListComp)) or (code.origin(told) or "") in _ARRAYS
+    return _is_list(told) or (code.origin(told) or "") in _ARRAYS
+
+
+def _is_list(told: ast.expr) -> bool:
+    joins = isinstance(told, ast.BinOp) and isinstance(told.op, ast.Add)
+    sides = (told.left, told.right) if isinstance(told, ast.BinOp) and joins else (told,)
+    return any(isinstance(each, (ast.List, ast.ListComp)) for each in sides)
+
+
+def _has_some_on_cpu(code: Code, tensors: ast.expr) -> bool:
+    """Whether one of the tensors that are joined is made on the CPU: the others have to be there too."""
+    told = code.definitions.of(tensors)
+    match told:
+        case ast.List(elts=elements) | ast.Tuple(elts=elements):
+            return any(_is_on_cpu(code, each, 1) for each in elements)
+        case ast.ListComp(elt=element):
+            return _is_on_cpu(code, element, 1)
+        case ast.BinOp(op=ast.Add(), left=left, right=right):
+            return _has_some_on_cpu(code, left) or _has_some_on_cpu(code, right)
+    return False
 
 
 # -- where it meets the input ---------------------------------------------------------------------------------
