@@ -44,7 +44,18 @@ _RUNS = frozenset(
     ]
 )
 _RUN = frozenset(
-    {"run", "readtext", "detect", "tts", "get", "create_completion", "create_chat_completion", "create_embedding"}
+    {
+        "run",
+        "chat",
+        "stream_chat",
+        "readtext",
+        "detect",
+        "tts",
+        "get",
+        "create_completion",
+        "create_chat_completion",
+        "create_embedding",
+    }
 )
 _SUGGESTED = re.compile(
     r"(^|_)(model|pipe|pipeline|classifier|clf|session|predictor|embedder|generator|llm|net)(_|\d|$)", re.I

@@ -62,7 +62,7 @@ _METHODS = {
     "bedrock": r"invoke_model(_with_response_stream)?|converse(_stream)?",
     "sagemaker": r"invoke_endpoint(_with_response_stream)?",
     "vllm": r"generate|chat",
-    "langchain": r"a?invoke|a?predict|a?stream|a?generate|a?batch|",
+    "langchain": r"a?invoke|a?run|a?predict|a?stream|a?generate|a?batch|",
     "llama_index": r"a?complete|a?chat|stream_complete|stream_chat|a?predict",
     "pipeline": r"",
 }
@@ -72,6 +72,11 @@ _FUNCTIONS = re.compile(
     r"|ollama\.(chat|generate))$"
 )
 _WRAPPERS = re.compile(r"instructor\.(from_(openai|anthropic|groq|mistral)|a?patch)$|langsmith\.wrappers\.wrap_\w+$")
+_CHAINS = re.compile(
+    r"langchain(_\w+)?\.(\w+\.)*(LLMChain|ConversationChain|RetrievalQA\.from_(chain_type|llm)"
+    r"|Conversational\w*Chain\.from_llm)$"
+)
+"""Objects of langchain that hold a model object and hand on what it answers."""
 _PACKAGES = frozenset(
     (
         *("openai", "anthropic", "google", "vertexai", "mistralai", "cohere", "groq", "together", "ollama"),
@@ -221,11 +226,29 @@ class LlmCalls:
             if not origin.startswith("<"):
                 return None
         for base, method in _chain(call.func):
-            for value in self._values.of(base):
+            for value in (*self._values.of(base), *self._piped(base)):
                 library, client = self._client(value)
                 if library and re.fullmatch(_METHODS[library], method):
                     return LlmCall(call, library, client, method)
         return None
+
+    def _piped(self, base: ast.expr) -> list[Value]:
+        """The links of `prompt | model | StrOutputParser()`; none where what comes out is no longer text."""
+        made: ast.expr | None = base
+        if isinstance(base, ast.Name):
+            bindings = self._names.reaching(base)
+            made = bindings[0].value if len(bindings) == 1 else None
+        elif isinstance(base, ast.Attribute):
+            owner = self._values.class_held_by(base.value)
+            held = self._values.classes.attribute_bindings(owner, base.attr) if owner is not None else ()
+            made = held[0].value if len(held) == 1 else None
+        links: list[ast.expr] = []
+        while isinstance(made, ast.BinOp) and isinstance(made.op, ast.BitOr):
+            links.append(made.right)
+            made = made.left
+        found = [value for each in links for value in self._values.of(each)]
+        is_text = all(each.origin and ("Parser" not in each.origin or "StrOutput" in each.origin) for each in found)
+        return [each for each in found if (each.origin or "").startswith("langchain")] if is_text else []
 
     def _client(self, value: Value) -> tuple[str, ast.Call | None]:
         """The library of a client, and what makes it: of one that is wrapped, what makes the one inside."""
@@ -233,6 +256,9 @@ class LlmCalls:
             return "", None
         if value.call is not None and value.call.args and _WRAPPERS.match(value.origin):
             value = self._values.only(value.call.args[0])
+        if value.call is not None and _CHAINS.match(value.origin or ""):
+            given = [each.value for each in value.call.keywords if each.arg == "llm"] or value.call.args[:1]
+            value = self._values.only(given[0]) if given else value
         return self.library_of(value.origin or "", value.call), value.call
 
     # -- outputs ----------------------------------------------------------------------------------------------

@@ -45,7 +45,11 @@ from collections.abc import Iterator
 from detectors import FUNCTIONS, Code, Encoding, Problem, Tier
 
 TIER = Tier.RISK
-WORDS = ("from_pretrained", "apply_chat_template|[INST]|im_start|start_header_id|start_of_turn", "okenizer")
+WORDS = (
+    "from_pretrained",
+    "apply_chat_template|[INST]|im_start|start_header_id|start_of_turn|<s>|begin_of_text|<bos>",
+    "okenizer",
+)
 
 _MARKERS = {"[INST]": "inst", "<|im_start|>": "chatml", "<|start_header_id|>": "llama3", "<start_of_turn>": "gemma"}
 _FAMILIES = (
@@ -56,6 +60,12 @@ _FAMILIES = (
 )
 _TEMPLATE_BEGINS_TEXT = re.compile(
     r"^(meta-llama/[^/]*(instruct|chat)|mistralai/mi[sx]tral[^/]*instruct|google/gemma[^/]*-it)", re.I
+)
+
+_BEGINNINGS = (
+    ("<s>", re.compile(r"llama-?2|mi[sx]tral|codellama|zephyr|vicuna", re.I)),
+    ("<|begin_of_text|>", re.compile(r"llama-?3", re.I)),
+    ("<bos>", re.compile(r"gemma", re.I)),
 )
 
 
@@ -70,10 +80,43 @@ def detect(code: Code) -> Iterator[Problem]:
             if _TEMPLATE_BEGINS_TEXT.match(name) and not encoding.may_set("add_special_tokens"):
                 yield _twice(code, encoding, template)
             continue
+        begins = _beginning(code, encoding.text)
+        if begins and _adds_beginning(name, begins) and not encoding.may_set("add_special_tokens"):
+            yield _begun(code, encoding, begins)
+            continue
         family = next((each for each, pattern in _FAMILIES if pattern.search(name)), "")
         found = set(_marks(code, encoding.text)) if family and encoding.text is not None else set()
         if found and family not in {_MARKERS[each] for each in found}:
             yield _foreign(code, encoding, name, min(found))
+
+
+def _adds_beginning(name: str, begins: str) -> bool:
+    """Whether the tokenizer of this checkpoint writes the same beginning by itself."""
+    return any(mark == begins and pattern.search(name) for mark, pattern in _BEGINNINGS)
+
+
+def _beginning(code: Code, node: ast.expr | None, depth: int = 0) -> str:
+    """The mark of a text's beginning that stands at the start of its literal."""
+    match node:
+        case ast.Constant(value=str() as text):
+            return next((mark for mark, _ in _BEGINNINGS if text.lstrip().startswith(mark)), "")
+        case ast.JoinedStr(values=[first, *_]) | ast.BinOp(left=first):
+            return _beginning(code, first, depth + 1)
+        case ast.Call(func=ast.Attribute(value=first, attr="format")):
+            return _beginning(code, first, depth + 1)
+        case ast.Name() if depth < 4:
+            bindings = code.names.reaching(node)
+            return _beginning(code, bindings[0].value, depth + 1) if len(bindings) == 1 else ""
+    return ""
+
+
+def _begun(code: Code, encoding: Encoding, begins: str) -> Problem:
+    return code.problem(
+        encoding.node,
+        f"The prompt begins with `{begins}`, and `{code.name(encoding.tokenizer)}` puts another before it: the model "
+        "was trained on one. Pass `add_special_tokens=False`, or leave the prompt to the chat template.",
+        mend=[code.source.set_keyword(encoding.node, "add_special_tokens", "False")],
+    )
 
 
 def _twice(code: Code, encoding: Encoding, template: ast.Call) -> Problem:

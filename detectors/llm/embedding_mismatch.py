@@ -45,6 +45,8 @@ _STORES = re.compile(r"langchain\w*\.(\w+\.)*(FAISS|Chroma|DeepLake|LanceDB|Anno
 _WRITES = ("from_documents", "from_texts", "afrom_documents", "afrom_texts")
 _TWO_TOWERS = re.compile(r"question|query|ctx|context|passage|\bdoc|-doc|document|dpr|clip", re.I)
 _NAMES = ("model", "model_name", "model_name_or_path", "model_id", "deployment", "azure_deployment")
+_DEFAULTS = {"OpenAIEmbeddings": "text-embedding-ada-002", "HuggingFaceEmbeddings": "all-mpnet-base-v2"}
+"""The models of langchain's classes where none is named."""
 _PLACES = ("persist_directory", "collection_name")
 _SEARCHES = frozenset(["semantic_search", "cos_sim", "pytorch_cos_sim", "dot_score", "cosine_similarity"])
 
@@ -131,6 +133,8 @@ def _model(code: Code, node: ast.expr | None) -> str:
     named = [each.value for each in call.keywords if each.arg in _NAMES]
     if not named and origin.endswith("SentenceTransformer"):
         named = call.args[:1]
+    if not named and not call.args:
+        return _DEFAULTS.get(origin.rpartition(".")[2], "") if origin.startswith("langchain") else ""
     if len(named) != 1:
         return ""
     return _text(code, named[0]).removeprefix("sentence-transformers/").removeprefix("models/")

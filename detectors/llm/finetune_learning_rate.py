@@ -35,6 +35,8 @@ TIER = Tier.RISK
 WORDS = ("from_pretrained", "learning_rate|lr=", "transformers|trl")
 
 _TOO_HIGH, _TOO_LOW = 1e-3, 1e-6
+_FAR_TOO_HIGH = 1e-2
+"""For adapters, of which some are trained with a few thousandths."""
 _ADAPTED = re.compile(r"\bpeft\b|peft_config|LoraConfig|add_adapter|adapters?\b|unsloth|lora", re.I)
 _PARTIAL = re.compile(r"requires_grad|freeze|from_config|adafactor|PromptTuning|PrefixTuning|PromptEncoder", re.I)
 _SMALL_STEPS = re.compile(r"t5|byt5|ul2", re.I)
@@ -55,7 +57,8 @@ def detect(code: Code) -> Iterator[Problem]:
         value = code.finetuning.number(rate)
         if rate is None or value is None or value == 0:
             continue
-        if is_adapted and value <= _TOO_LOW and _gets_adapters(code, given, trainer.given("peft_config")):
+        is_far_off = value <= _TOO_LOW or (value >= _FAR_TOO_HIGH and not is_partial)
+        if is_adapted and is_far_off and _gets_adapters(code, given, trainer.given("peft_config")):
             yield _problem(code, rate, value, "adapters", "2e-4")
         elif not is_adapted and not is_partial and value >= _TOO_HIGH and _is_pretrained(code, base):
             yield _problem(code, rate, value, f"all weights of `{code.name(given)}`", "2e-5")

@@ -80,7 +80,13 @@ def detect(code: Code) -> Iterator[Problem]:
 
 
 def _sampling(code: Code, call: LlmCall, *names: str) -> ast.expr | None:
-    """What the `SamplingParams` of a vLLM call sets for the first of these, by default the temperature."""
+    """What the `SamplingParams` of vLLM or the `options` of ollama set for the first of these, by default the
+    temperature."""
+    options = call.setting("options") if call.library == "ollama" else None
+    if isinstance(options, ast.Dict):
+        pairs = zip(options.keys, options.values, strict=True)
+        wanted = names or ("temperature",)
+        return next((value for key, value in pairs if isinstance(key, ast.Constant) and key.value in wanted), None)
     given = code.argument(call.node, "sampling_params", 1) if call.library == "vllm" else None
     made = code.values.only(given).call if given is not None else None
     keywords = made.keywords if made is not None else []

@@ -121,6 +121,9 @@ def _is_one_by_one(loop: ast.For | ast.comprehension, given: list[ast.expr]) -> 
     """Whether what is given is the loop's one item, or a part of it."""
     if _IN_BATCHES.search(ast.unparse(loop.iter)) or len(given) != 1:
         return False
+    if isinstance(given[0], ast.Dict):
+        varying = [each for each in given[0].values if not isinstance(each, ast.Constant)]
+        return bool(varying) and all(_is_one_by_one(loop, [each]) for each in varying)
     node = given[0].elts[0] if isinstance(given[0], ast.List) and len(given[0].elts) == 1 else given[0]
     while isinstance(node, (ast.Attribute, ast.Subscript)):
         node = node.value

@@ -102,9 +102,14 @@ def _call_in(code: Code, loop: ast.While) -> LlmCall | None:
 
 
 def _is_endless(code: Code, loop: ast.While) -> bool:
-    """`while True`, or while the model's answer says so."""
+    """`while True`, while the model's answer says so, or until a flag is set in the loop."""
     if isinstance(loop.test, ast.Constant):
         return bool(loop.test.value)
+    flag = loop.test.operand if isinstance(loop.test, ast.UnaryOp) and isinstance(loop.test.op, ast.Not) else loop.test
+    if isinstance(flag, ast.Name):
+        bound = [each.value for each in code.names.reaching(flag)]
+        if len(bound) > 1 and all(isinstance(each, ast.Constant) and isinstance(each.value, bool) for each in bound):
+            return True
     return code.llm_calls.output_in(loop.test) is not None
 
 

@@ -58,18 +58,32 @@ _LIMITS = re.compile(
 
 def detect(code: Code) -> Iterator[Problem]:
     """Files read whole, and documents of a loader joined whole, that reach a call's prompt uncut."""
-    if code.is_test or not code.llm_calls.all or _LIMITS.search(code.text):
+    if code.is_test or not code.llm_calls.all:
         return
+    is_limited = _LIMITS.search(code.text) is not None
     for call in code.llm_calls.all:
+        if is_limited and (code.tree.function(call.node) is None or _cuts_here(code, call.node)):
+            continue
         given = [*call.node.args, *(each.value for each in call.node.keywords)]
         found = next((each for node in given for each in _documents(code, node, 0)), None)
-        if found is not None:
+        if found is not None and (not is_limited or _is_of_loader(found)):
             yield code.problem(
                 call.node,
                 f"All of `{code.name(found)}` (line {found.lineno}) is sent with every call: a long document is "
                 "refused, cut off or paid for in full.",
                 related=[(found, "the whole document")],
             )
+
+
+def _cuts_here(code: Code, node: ast.AST) -> bool:
+    """Whether the function that asks speaks of a limit, a cut or chunks itself."""
+    function = code.tree.function(node)
+    return function is not None and _LIMITS.search(code.source.of(function)) is not None
+
+
+def _is_of_loader(found: ast.expr) -> bool:
+    """Whether it joins what a loader read: then what cuts elsewhere in the file is of no help."""
+    return isinstance(found, ast.Call) and isinstance(found.func, ast.Attribute) and found.func.attr == "join"
 
 
 def _documents(code: Code, node: ast.AST, depth: int) -> Iterator[ast.expr]:

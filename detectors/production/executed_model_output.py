@@ -77,6 +77,8 @@ def _sink(code: Code, call: ast.Call) -> str:
     origin = code.origin(call)
     if origin is not None:
         return code.name(call.func) if _RUNS_CODE.match(origin) else ""
+    if isinstance(call.func, ast.Name) and call.func.id in ("eval", "exec") and not code.names.reaching(call.func):
+        return call.func.id  # a `from util import *` brings no other
     if isinstance(call.func, ast.Attribute) and call.func.attr in _QUERIES:
         made = code.values.only(call.func.value).origin or ""
         owner = "connection" if made.endswith(".connect") else last_name(call.func.value).lower()

@@ -65,6 +65,7 @@ def detect(code: Code) -> Iterator[Problem]:
             endpoints.is_guarded(load)
             or (function is not None and endpoints.runs_once(function))
             or _is_kept(code, load)
+            or _is_sent(code, load)
         ):
             continue
         if endpoint is not None and endpoint.framework != "Cog":
@@ -99,6 +100,12 @@ def _is_kept(code: Code, load: ast.Call, depth: int = 0) -> bool:
     function = code.tree.function(load)
     sites = code.values.calls.sites(function) if function is not None and depth < _DEPTH else []
     return bool(sites) and all(_is_kept(code, each, depth + 1) for each in sites)
+
+
+def _is_sent(code: Code, load: ast.Call) -> bool:
+    """Whether the request brings the file itself, which nobody can read before."""
+    is_file = (code.origin(load) or "").partition(".")[0] in ("pickle", "joblib", "torch", "dill", "cloudpickle")
+    return is_file and bool(load.args) and code.endpoints.from_request(load.args[0])
 
 
 def _is_stored(code: Code, statement: ast.Assign | ast.AnnAssign) -> bool:

@@ -98,6 +98,8 @@ def _differ(tokenizer: str, model: str) -> bool:
         return False
     if one != other:
         return not any({one, other} <= group for group in _SAME_VOCABULARY)
+    if one == "llama":
+        return {_generation(tokenizer), _generation(model)} in ({"2", "3"}, {"2", "4"}, {"3", "4"})
     return one == "bert" and _marks(tokenizer) != _marks(model) and all(map(_is_original, (tokenizer, model)))
 
 
@@ -105,6 +107,12 @@ def _family(name: str) -> str:
     last = name.lower().rpartition("/")[2]
     found = [each for each in _FAMILIES if re.search(rf"(?:^|[^a-z]){re.escape(each)}(?:[^a-z]|$|(?=\d))", last)]
     return found[0] if len(found) == 1 or (found and all(each in found[0] for each in found)) else ""
+
+
+def _generation(name: str) -> str:
+    """The number of a Llama, whose vocabulary was replaced with 3 and again with 4; "" for `llama-7b`."""
+    found = re.search(r"llama-?(\d)(?![\d.]*b)", name, re.I)
+    return found[1] if found else ""
 
 
 def _marks(name: str) -> set[str]:

@@ -71,7 +71,7 @@ def detect(code: Code) -> Iterator[Problem]:
         return
     for run in code.inference.runs:
         endpoint = code.endpoints.directly_in(run.node)
-        if endpoint is None or not run.is_certain or _LOOKS.search(_body(code, endpoint)):
+        if endpoint is None or not run.is_certain or _LOOKS.search(_before(code, endpoint, run.node)):
             continue
         given = [*run.node.args, *(each.value for each in run.node.keywords)]
         raw = next((found for each in given for found in _raw(code, each, endpoint)), None)
@@ -84,8 +84,12 @@ def detect(code: Code) -> Iterator[Problem]:
             )
 
 
-def _body(code: Code, endpoint: Endpoint) -> str:
-    return "\n".join(code.source.of(each) for each in endpoint.function.body)
+def _before(code: Code, endpoint: Endpoint, run: ast.Call) -> str:
+    """The endpoint's text down to the run: what becomes of the answer says nothing of what was asked."""
+    statements = [each for each in endpoint.function.body if each.lineno <= run.lineno]
+    last = run.end_lineno or run.lineno
+    texts = [code.source.of(each).split("\n")[: last - each.lineno + 1] for each in statements]
+    return "\n".join(line for each in texts for line in each)
 
 
 def _raw(code: Code, node: ast.AST, endpoint: Endpoint, depth: int = 0) -> Iterator[ast.expr]:
