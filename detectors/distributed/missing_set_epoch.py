@@ -46,6 +46,7 @@ WORDS = ("DistributedSampler|use_ddp|set_epoch",)
 
 _FRAMEWORKS = {"lightning", "pytorch_lightning", "ignite", "composer", "catalyst", "mmengine", "mmcv", "accelerate"}
 _MAKES_ITS_OWN = ("dgl.dataloading.GraphDataLoader", "dgl.dataloading.DataLoader", "dgl.dataloading.EdgeDataLoader")
+_LOADERS = ("torch.utils.data.DataLoader", "torch.utils.data.BatchSampler", "torch.utils.data.sampler.BatchSampler")
 _TRAINS = re.compile(r"(^|_)(train|fit|epoch|learn|optimi[sz]e)|Train", re.I)
 
 
@@ -75,8 +76,8 @@ def _distributed(code: Code) -> Iterator[ast.Call]:
 
 
 def _is_handed_on(code: Code, epochs: Loop, sampler: ast.Call) -> bool:
-    """Whether a function that the loop calls is given the sampler: it may tell it the epoch."""
-    calls = (each for each in ast.walk(epochs) if isinstance(each, ast.Call))
+    """Whether a function that the loop calls is given the sampler: it may tell it the epoch. A loader does not."""
+    calls = (each for each in ast.walk(epochs) if isinstance(each, ast.Call) and code.origin(each) not in _LOADERS)
     return any(
         value.call is sampler
         for call in calls
