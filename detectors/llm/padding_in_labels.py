@@ -42,14 +42,15 @@ import ast
 import re
 from collections.abc import Iterator
 
-from detectors import Code, Encoding, Problem, Tier, last_name
+from detectors import Code, Encoding, Function, Problem, Tier, last_name
 
 TIER = Tier.BUG
-WORDS = ("labels", "input_ids", "padding|pad_token_id", "okenizer")
+WORDS = ("labels", "input_ids", "padding|pad_token_id|attention_mask", "okenizer|attention_mask")
 
 _KEEPS_LABELS = ("default_data_collator", "DataCollatorForSeq2Seq", "DataCollatorWithPadding", "DefaultDataCollator")
 _MASKS = re.compile(r"-\s?100\b|ignore_?(index|id|token)|label_?pad|loss_?mask|pad_token_id\s*[,\]:)]|!= ?\w*pad", re.I)
 
+_COPIES = frozenset(["clone", "detach", "to", "long", "contiguous"])
 _IGNORED = re.compile(r"\[-100\] \*|\[\w*(IGNORE|ignore)\w*\] \*")
 _UNPADS = re.compile(r"[!=]= ?[\w.]*pad_token_id|pad_token_id ?[!=]=|ignore_index|loss_mask|label_pad_token_id|\.ne\(")
 
@@ -59,6 +60,7 @@ def detect(code: Code) -> Iterator[Problem]:
     lists that begin with the ignored index and end with padding.
     """
     yield from _lists(code)
+    yield from _of_masked_ids(code)
     if code.is_test or _MASKS.search(code.text) or _makes_labels(code):
         return
     trains_labels = _a_trainer_keeps_them(code)
@@ -103,6 +105,84 @@ def _lists(code: Code) -> Iterator[Problem]:
                 mend=[code.source.replace(padding, "-100")],
                 related=[(ignored, "what is left out")],
             )
+
+
+def _of_masked_ids(code: Code) -> Iterator[Problem]:
+    """`labels = batch["input_ids"].clone()` into cross-entropy, where the model gets `batch["attention_mask"]`: the
+    labels hold what the mask keeps from the model."""
+    if code.is_test:
+        return
+    for assign in code.tree.all(ast.Assign):
+        function, target = code.tree.function(assign), assign.targets[0]
+        ids = _ids_of_mapping(assign.value)
+        if function is None or ids is None or not isinstance(target, ast.Name) or "label" not in target.id.lower():
+            continue
+        mask, spends = _mask_beside(function, ids), _counts_all(code, function)
+        if mask is not None and spends is not None and not _is_worked_on(function, target.id, assign):
+            yield code.problem(
+                assign,
+                f"The model gets a mask of the padding at line {mask.lineno}, but `{target.id}` is the padded ids as "
+                "they are: the loss counts every padding position.",
+                tier=Tier.RISK,
+                related=[(mask, "what is padding"), (spends, "leaves nothing out")],
+            )
+
+
+def _ids_of_mapping(value: ast.expr) -> ast.Subscript | None:
+    """The entry of a batch that is copied: `batch["input_ids"].clone()`."""
+    while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _COPIES:
+        value = value.func.value
+    match value:
+        case ast.Subscript(value=ast.Name(), slice=ast.Constant(value=str(key))) if key.endswith("input_ids"):
+            return value
+    return None
+
+
+def _mask_beside(function: Function, ids: ast.Subscript) -> ast.expr | None:
+    """The mask of the same entry, given to a model; None where anything else is done with a mask."""
+    key = ast.unparse(ids).replace("input_ids", "attention_mask")
+    given = None
+    for node in ast.walk(function):
+        for keyword in node.keywords if isinstance(node, ast.Call) else ():
+            if keyword.arg == "attention_mask" and ast.unparse(keyword.value) == key:
+                given = keyword.value
+    uses = [each for each in ast.walk(function) if isinstance(each, ast.Subscript) and ast.unparse(each) == key]
+    return given if len(uses) == 1 else None
+
+
+def _counts_all(code: Code, function: Function) -> ast.Call | None:
+    """The cross-entropy of the function that averages over every position, where it has just this one."""
+    found = [
+        each
+        for each in ast.walk(function)
+        if isinstance(each, ast.Call)
+        and code.origin(each) in ("torch.nn.CrossEntropyLoss", "torch.nn.functional.cross_entropy")
+    ]
+    plain = [each for each in found if not {"ignore_index", "reduction", "weight"} & {key.arg for key in each.keywords}]
+    return plain[0] if len(found) == len(plain) == 1 else None
+
+
+def _is_worked_on(function: Function, name: str, assign: ast.Assign) -> bool:
+    """Whether the function gives the labels something else, or writes into them."""
+    for each in ast.walk(function):
+        targets = each.targets if isinstance(each, ast.Assign) and each is not assign else []
+        for target in targets:
+            root = target.value if isinstance(target, ast.Subscript) else target
+            is_new = isinstance(each, ast.Assign) and _makes_other(each.value)
+            if isinstance(root, ast.Name) and root.id == name and (root is not target or is_new):
+                return True
+        if isinstance(each, ast.Attribute) and each.attr.startswith("masked_"):
+            return True
+    return False
+
+
+def _makes_other(value: ast.expr) -> bool:
+    """Whether the value is more than the labels sliced, reshaped or moved, or an entry of the batch."""
+    while isinstance(value, (ast.Call, ast.Subscript, ast.Attribute)):
+        if isinstance(value, ast.Call) and not isinstance(value.func, ast.Attribute):
+            return True
+        value = value.func if isinstance(value, ast.Call) else value.value
+    return not isinstance(value, ast.Name) or value.id == "torch"
 
 
 def _is_unpadded(code: Code, statement: ast.stmt) -> bool:
