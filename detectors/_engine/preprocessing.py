@@ -259,6 +259,8 @@ class Preprocessing:
 
     def _is_on_some_rows(self, fit: Fit, split: Split) -> bool:
         """Whether only chosen rows are fitted on, or rows that are taken out before the split."""
+        if fit.transforms:
+            return False  # what is split is what was fitted on
         base = root_of(fit.data)
         written = self._names.written(base)
         renamed = written is not base and ast.unparse(root_of(written)) != ast.unparse(base)

@@ -127,6 +127,15 @@ class Seeds:
             if isinstance(function, ast.FunctionDef) and not (_is_stub(function) or _reads(function, parameter.arg)):
                 yield parameter, function
 
+    def unread_constant(self) -> ast.Assign | None:
+        """A number at the top of the file under a seed's name, which nothing reads."""
+        for statement in self._tree.module.body:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=int())) if _SEED.search(name):
+                    if not any(each.id == name and isinstance(each.ctx, ast.Load) for each in self._tree.all(ast.Name)):
+                        return statement
+        return None
+
     def _functions_around(self, node: ast.AST) -> Iterator[Function]:
         function = self._tree.function(node)
         while function is not None:

@@ -48,7 +48,11 @@ _GENERATORS = {"torch": "torch's own generator", "numpy": "NumPy's"}
 
 def detect(code: Code) -> Iterator[Problem]:
     """The most telling of: a split that ignores the seed at hand, a seed nobody reads, a training run without any."""
-    found = (each for way in (_split, _forgotten, _unread_parameter, _unread_option, _run) for each in way(code))
+    found = (
+        each
+        for way in (_split, _forgotten, _unread_parameter, _unread_option, _unread_constant, _run)
+        for each in way(code)
+    )
     if not code.is_test:
         yield from islice(found, 1)
 
@@ -134,19 +138,22 @@ def _unread_option(code: Code) -> Iterator[Problem]:
     option = next((each for each in code.options.offered if each.names & {"seed", "random_seed"}), None)
     if option is None or not code.runs.is_program or code.options.may_reach(option):
         return
-    draw = code.draws.first()
+    draw: ast.AST | None = code.draws.first()
+    what = f"`{code.name(draw.func)}`" if isinstance(draw, ast.Call) else "the training"
+    if draw is None and code.runs.trains:
+        draw = code.training_steps[0].step.node
     if draw is not None:
         parsed = code.options.parsed_at() or option.call
         yield code.problem(
             parsed,
-            f"`{option.flags[0]}` is offered and nothing reads it: `{code.name(draw.func)}` at line {draw.lineno} "
+            f"`{option.flags[0]}` is offered and nothing reads it: {what} at line {getattr(draw, 'lineno', 0)} "
             "draws differently on every run.",
             good=_read(code, parsed, draw, option.flags[-1].lstrip("-").replace("-", "_")),
             related=[(option.call, "the option"), (draw, "what the seed is for")],
         )
 
 
-def _read(code: Code, parsed: ast.Call, draw: ast.Call, option: str) -> str:
+def _read(code: Code, parsed: ast.Call, draw: ast.AST, option: str) -> str:
     """The line that parses the options, and what the draw needs after it."""
     statement = code.tree.statement(parsed)
     match statement:
@@ -155,6 +162,20 @@ def _read(code: Code, parsed: ast.Call, draw: ast.Call, option: str) -> str:
             setter = {"numpy": "np.random.seed", "random": "random.seed"}.get(library, "torch.manual_seed")
             return f"{code.source.of(statement)}\n{setter}({name}.{option})"
     return ""
+
+
+def _unread_constant(code: Code) -> Iterator[Problem]:
+    """`SEED = 123` at the top of a script that trains, and nothing that reads it or speaks of a seed otherwise."""
+    if not code.runs.is_entry_point or not code.runs.trains or code.seeds.are_spoken_of or code.seeds.setters:
+        return
+    constant = code.seeds.unread_constant() if not code.seeds.may_be_set_elsewhere else None
+    if constant is not None:
+        name = code.name(constant.targets[0])
+        yield code.problem(
+            constant,
+            f"Nothing reads `{name}`: what this script draws, its weights and batches, differs on every run.",
+            good=f"{code.source.of(constant)}\ntorch.manual_seed({name})",
+        )
 
 
 def _run(code: Code) -> Iterator[Problem]:
