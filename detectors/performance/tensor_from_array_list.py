@@ -35,6 +35,13 @@ _ARRAYS = frozenset(
     "random.normal random.uniform ones_like zeros_like exp log clip transpose reshape expand_dims pad tile".split()
 )
 
+_DRAWS = frozenset(["random.normal", "random.uniform"])
+"""One number where no size is given."""
+_SHAPED = frozenset(["random.rand", "random.randn"])
+"""One number where nothing is given."""
+_AS_GIVEN = frozenset(["exp", "log", "clip"])
+"""A number of a number, an array of an array."""
+
 
 def detect(code: Code) -> Iterator[Problem]:
     """`torch.tensor` and its kind over lists whose elements are arrays by origin."""
@@ -66,7 +73,11 @@ def _is_array(code: Code, node: ast.expr) -> bool:
     if not isinstance(node, ast.Call):
         return False
     origin = code.origin(node) or ""
-    return origin.startswith("numpy.") and origin.removeprefix("numpy.") in _ARRAYS
+    name = origin.removeprefix("numpy.")
+    if name in _AS_GIVEN:
+        return bool(node.args) and _is_array(code, node.args[0])
+    is_number = (name in _DRAWS and not code.may_have(node, "size", 2)) or (name in _SHAPED and not node.args)
+    return origin.startswith("numpy.") and name in _ARRAYS and not is_number
 
 
 def _is_list_of_arrays(code: Code, node: ast.expr) -> bool:

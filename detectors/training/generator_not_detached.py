@@ -85,7 +85,9 @@ def _judged(
         if model not in trained[step]:
             continue
         for given in call.args:
-            for _, maker in code.sources.forwards(given):
+            for run, maker in code.sources.forwards(given):
+                if code.values.subject(run.func) != maker:
+                    continue  # what a method of the model gives may be detached
                 owner = next((each for each in others if maker in trained[each]), None)
                 if owner is not None:
                     yield call, given, owner

@@ -357,7 +357,9 @@ def _problem(code: Code, each: EvaluationPass) -> Problem:
     name = code.name(forward.target)
     function = forward.function
     where = f"`{function.name}`" if function is not None else "this evaluation"
-    keeps = "every batch keeps" if each.loop is not None or forward.loops else "it keeps"
+    loop = each.loop or next(reversed(forward.loops), None)
+    is_counted = isinstance(loop, ast.While) or (loop is not None and ast.unparse(loop.iter).startswith("range("))
+    keeps = "it keeps" if loop is None else "every round keeps" if is_counted else "every batch keeps"
     return code.problem(
         forward.node,
         f"{where} runs `{name}` with gradients on: {keeps} the activations of a backward pass that never comes.",
