@@ -50,5 +50,10 @@ def detect(code: Code) -> Iterator[Problem]:
 
 def _is_reranked(code: Code, fetch: ast.Call) -> bool:
     """An engine of LlamaIndex reranks only if it is told to; what a plain retriever fetches may be reranked later."""
-    is_engine = isinstance(fetch.func, ast.Attribute) and fetch.func.attr in ("as_query_engine", "as_chat_engine")
-    return not is_engine or code.may_have(fetch, "node_postprocessors")
+    if not isinstance(fetch.func, ast.Attribute) or fetch.func.attr not in ("as_query_engine", "as_chat_engine"):
+        return True
+    given = code.argument(fetch, "node_postprocessors")
+    if not isinstance(given, (ast.List, ast.Tuple)):
+        return code.may_have(fetch, "node_postprocessors")
+    made = [value.call for each in given.elts for value in code.values.of(each)]
+    return any(call is reranker for call, _ in code.retrieval.rerankers for reranker in made)

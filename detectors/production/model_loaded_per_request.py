@@ -86,7 +86,7 @@ def detect(code: Code) -> Iterator[Problem]:
 def _is_kept(code: Code, load: ast.Call, depth: int = 0) -> bool:
     """Whether the model outlives the request: on an object, in a container, under a global name.
 
-    Where a function of this file returns it, every call of that function must keep it.
+    Where a function of this file returns it, every call of that function in a request must keep it.
     """
     statement = code.tree.statement(load)
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
@@ -99,7 +99,8 @@ def _is_kept(code: Code, load: ast.Call, depth: int = 0) -> bool:
         return True
     function = code.tree.function(load)
     sites = code.values.calls.sites(function) if function is not None and depth < _DEPTH else []
-    return bool(sites) and all(_is_kept(code, each, depth + 1) for each in sites)
+    asked = [each for each in sites if code.endpoints.around(each) is not None]
+    return bool(asked) and all(_is_kept(code, each, depth + 1) for each in asked)
 
 
 def _is_sent(code: Code, load: ast.Call) -> bool:
