@@ -27,7 +27,7 @@ from detectors._engine.finding import (
 )
 from detectors._engine.finetuning import Encoding
 from detectors._engine.flow import Event, Flow
-from detectors._engine.generations import GRADIENT_WORDS
+from detectors._engine.generations import GRADIENT_WORDS, WANTS_GRADIENTS
 from detectors._engine.hidden import gives_gradients, is_bookkeeping, may_use
 from detectors._engine.libraries import Kind, kind_made_by, kind_suggested_by
 from detectors._engine.llm_calls import LLM_LIBRARIES, LlmCall
@@ -71,6 +71,7 @@ __all__ = [
     "SECRET_PREFIXES",
     "SERVERS",
     "STORES",
+    "WANTS_GRADIENTS",
     "Act",
     "Activation",
     "Analysis",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from detectors._engine.events import Act, Actions, Region
-from detectors._engine.generations import GRADIENT_WORDS
+from detectors._engine.generations import GRADIENT_WORDS, WANTS_GRADIENTS
 from detectors._engine.names import Names
 from detectors._engine.outflows import Outflow, Outflows
 from detectors._engine.passes import PARTS
@@ -40,6 +40,10 @@ class DetachedRun:
     loop: ast.AST | None
     outflow: Outflow
     sibling: Function | None = None
+    is_whole: bool = False
+    """Whether the loop runs no model whose outputs leave it with their graph."""
+    is_own: bool = False
+    """Whether nothing in this file speaks of the function."""
 
 
 class DetachedRuns:
@@ -59,16 +63,30 @@ class DetachedRuns:
             model = direct or self._target(call)
             if function is None or model is None or self._outflows.of(call).leaves or self._may_be_without(call):
                 continue
-            loop = self._loop(call, function)
-            if loop is None and self._works_with_gradients(function):
+            loop, outflow = self._loop(call, function), self._outflows.of(call)
+            if (loop is None and self._works_with_gradients(function)) or self._speaks_of_gradients(loop or function):
                 continue
-            outflow = self._outflows.of(call)
-            if outflow.detached and direct is not None:
-                yield DetachedRun(call, model, function, loop, outflow)
-            elif loop is not None and not outflow.detached:
-                sibling = self._sibling(function, call)
-                if sibling is not None:
-                    yield DetachedRun(call, model, function, loop, outflow, sibling)
+            is_detached = bool(outflow.detached) and direct is not None
+            sibling = None if outflow.detached or loop is None else self._sibling(function, call)
+            if is_detached or sibling is not None:
+                is_whole, is_own = self._is_whole(loop), not self._named(function.name)
+                yield DetachedRun(call, model, function, loop, outflow, sibling, is_whole, is_own)
+
+    def _is_whole(self, loop: ast.AST | None) -> bool:
+        calls = (each for each in self._tree.below(loop) if isinstance(each, ast.Call)) if loop is not None else ()
+        runs = [each for each in calls if any(action.act is Act.FORWARD for action in self._actions.of(each))]
+        return loop is not None and not any(self._outflows.of(each).leaves for each in runs)
+
+    def _speaks_of_gradients(self, where: ast.AST) -> bool:
+        """Whether a name or a key in a loop or function is about derivatives."""
+        function = where if isinstance(where, FUNCTIONS) else self._tree.function(where)
+        words = {function.name} if function is not None else set()
+        for each in self._tree.below(where):
+            if isinstance(each, (ast.Name, ast.Attribute)):
+                words.add(last_name(each))
+            elif isinstance(each, ast.Constant) and isinstance(each.value, str) and each.value.isidentifier():
+                words.add(each.value)
+        return any(map(WANTS_GRADIENTS.search, words))
 
     # -- what is run --------------------------------------------------------------------------------------
 

@@ -19,6 +19,11 @@ GRADIENT_WORDS = frozenset(
 )
 """Names that say gradients are worked with."""
 
+WANTS_GRADIENTS = re.compile(
+    r"grad(?!_norm$)|attack|adversar|perturb|salien|attribution|optim|backward|explain|(^|_)forces?(_|$)", re.I
+)
+"""Names that say outputs may be differentiated, or are derivatives: the forces of an energy."""
+
 _GENERATES = re.compile(
     r"(^|_)(generate|generation|sample|predict|translate|infer|inference|greedy|beam_search|complete|caption)(_|$|\d)",
     re.I,

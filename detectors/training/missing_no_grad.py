@@ -40,6 +40,7 @@ from detectors import (
     DISCRETE,
     FUNCTIONS,
     GRADIENT_WORDS,
+    WANTS_GRADIENTS,
     Act,
     Change,
     Code,
@@ -63,10 +64,6 @@ _MEASURES = re.compile(r"bench|profil|latency|speed|throughput|time|fps|infer", 
 _HOOK = re.compile(r"^_?(on|before|after|pre|post)_|_(step|hook|start|end|begin|loop|forward)$|^forward$")
 """Functions that a framework calls, most often without gradients."""
 _MADE_UP = frozenset(f"torch.{name}" for name in ("randn", "rand", "zeros", "ones", "empty", "randint"))
-_WANTS_GRADIENTS = re.compile(
-    r"grad(?!_norm$)|attack|adversar|perturb|salien|attribution|optim|backward|explain|(^|_)forces?(_|$)", re.I
-)
-"""Names that say the outputs may be differentiated, or are derivatives: the forces of an energy."""
 
 
 def detect(code: Code) -> Iterator[Problem]:
@@ -97,33 +94,22 @@ def _of_passes(code: Code, told: set[object]) -> Iterator[Problem]:
 
 
 def _may_need_gradients(code: Code, run: DetachedRun) -> bool:
-    """Whether something else than the graphs that a loop cuts may decide about gradients, or nothing is saved."""
-    owner = code.tree.class_of(run.function)
-    if owner is not None and code.values.classes.kind(owner) is Kind.MODEL:
-        return True  # its callers decide
-    if _HOOK.search(run.function.name) or _may_be_switched_off(code, run.call):
+    """Whether something else than the graphs that a function cuts may decide about gradients, or nothing is saved.
+
+    A framework's class, or a model, is called from out of sight, but for what goes through data in eval mode itself.
+    """
+    function, model = run.function, run.model
+    owner = code.tree.class_of(function)
+    is_models_own = owner is not None and code.values.classes.kind(owner) is Kind.MODEL
+    if _HOOK.search(function.name) or _may_be_switched_off(code, run.call):
         return True
-    framework = code.framework(run.call)
-    if framework and not (framework.endswith("Trainer") and run.loop is not None and _switches_to_eval(run.function)):
+    sees_to_itself = run.loop is not None and run.is_own and _switches_to_eval(function)
+    if (code.framework(run.call) or is_models_own) and not sees_to_itself:
         return True
-    if (
-        code.modes.is_frozen(run.model)
-        or code.modes.may_come_frozen(run.model)
-        or _has_nothing_to_learn(code, run.model)
-    ):
+    if code.modes.is_frozen(model) or code.modes.may_come_frozen(model) or _has_nothing_to_learn(code, model):
         return True
-    if (run.loop is None or run.sibling is not None) and run.function.name.startswith("_"):
-        return True
-    parts = list(ast.walk(run.loop or run.function))
-    names = {last_name(each) for each in parts if isinstance(each, (ast.Name, ast.Attribute))}
-    names |= {
-        str(each.value)
-        for each in parts
-        if isinstance(each, ast.Constant) and isinstance(each.value, str) and each.value.isidentifier()
-    }
-    if any(map(_WANTS_GRADIENTS.search, names | {run.function.name})):
-        return True
-    return not run.outflow.ends_here
+    is_helper = function.name.startswith("_") and (run.loop is None or run.sibling is not None)
+    return is_helper or not run.outflow.ends_here
 
 
 def _is_switched_by_call(code: Code) -> bool:
@@ -187,7 +173,7 @@ def _is_inference(code: Code, each: EvaluationPass) -> bool:
     """Whether a function called inference switches to eval mode first, and says nothing of a use for gradients."""
     if not each.is_named or each.loop is None or not code.passes.is_in_eval_mode(each.flow, each.forward):
         return False
-    return not any(_WANTS_GRADIENTS.search(name) for name in _names_around(each))
+    return not any(WANTS_GRADIENTS.search(name) for name in _names_around(each))
 
 
 def _names_around(each: EvaluationPass) -> Iterator[str]:
@@ -347,7 +333,7 @@ def _problem_of_run(code: Code, run: DetachedRun) -> Problem:
         run.call,
         f"`{run.function.name}` runs `{code.name(run.model)}` with gradients on, {says}: {keeps} the activations of a "
         "backward pass that never comes.",
-        fix=code.source.indent_block([block], f"with {torch}.no_grad():") if torch and run.loop is not None else [],
+        fix=code.source.indent_block([block], f"with {torch}.no_grad():") if torch and run.is_whole else [],
         related=[related],
     )
 
