@@ -441,6 +441,84 @@ def test_a_validation_is_told_from_training_and_its_mode_is_known() -> None:
     assert [each.line for each in code.passes.trained(code.flows[0])] == [11]
 
 
+def test_an_optimizer_steps_its_model_where_no_forward_call_is_in_sight() -> None:
+    code = code_of(
+        """
+        import torch
+        def train(net, head, loader, losses):
+            optimizer = torch.optim.SGD(net.parameters())
+            head_optimizer = torch.optim.SGD(head.parameters())
+            for batch in loader:
+                losses.of(batch).backward()
+                optimizer.step()
+            for batch in loader:
+                head(batch).mean().backward()
+                head_optimizer.step()
+        """
+    )
+    trainings = code.passes.trainings(next(each for each in code.flows if each.root is not None))
+
+    assert [(each.event.act, each.event.line) for each in trainings] == [(Act.FORWARD, 10), (Act.STEP, 8)]
+
+
+def test_what_a_call_of_a_property_runs_is_what_the_property_returns() -> None:
+    code = code_of(
+        """
+        class Runner:
+            @property
+            def current_model(self):
+                return self.wrapped
+            def validate(self, loader):
+                self.current_model.eval()
+                for batch in loader:
+                    self.current_model(batch)
+        """
+    )
+
+    assert [acts(each) for each in code.flows if each.root is not None] == [["EVAL_MODE", "FORWARD"]]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ('"train"', ["FORWARD", "BACKWARD", "STEP"]),
+        ('"val"', ["EVAL_MODE", "FORWARD"]),
+        ("split", ["EVAL_MODE", "FORWARD", "BACKWARD", "STEP"]),
+    ],
+)
+def test_a_word_that_a_call_is_told_decides_its_branches(given: str, expected: list[str]) -> None:
+    code = code_of(
+        f"""
+        import torch
+        def run(model, optimizer, batch, split):
+            if split in ("val", "test"):
+                model.eval()
+            loss = model(batch).mean()
+            if split == "train":
+                loss.backward()
+                optimizer.step()
+        def main(model, batch, split):
+            run(model, torch.optim.SGD(model.parameters()), batch, {given})
+        """
+    )
+    flow = next(each for each in code.flows if each.root is not None and each.root.name == "main")
+
+    assert acts(flow) == expected
+
+
+def test_a_mode_may_be_set_through_an_attribute() -> None:
+    code = code_of(
+        """
+        def evaluate(model, batch):
+            model.training = False
+            return model(batch).argmax()
+        """
+    )
+    (flow,) = (each for each in code.flows if each.root is not None)
+
+    assert acts(flow) == ["SOME_MODE", "FORWARD"]
+
+
 def test_whether_a_model_depends_on_the_mode() -> None:
     code = code_of(
         """

@@ -15,6 +15,7 @@ from detectors._engine.gradients import Gradients
 from detectors._engine.lasting_modes import LastingModes
 from detectors._engine.loops import TrainingStep, step_around, training_steps
 from detectors._engine.losses import Losses
+from detectors._engine.meant_modes import MeantModes
 from detectors._engine.modes import Modes
 from detectors._engine.modules import Modules
 from detectors._engine.outflows import Outflows
@@ -135,6 +136,11 @@ class TrainingAnswers(File):
     def lasting_modes(self) -> LastingModes:
         """The switch that is still in force where a model is evaluated or trained."""
         return LastingModes(self.unit, self.modes, self.passes, lambda: self.flows)
+
+    @cached_property
+    def meant_modes(self) -> MeantModes:
+        """Which evaluations are to run in train mode."""
+        return MeantModes(self.tree, self.values, self.modes)
 
     @cached_property
     def generations(self) -> list[tuple[Function, ast.Call]]:

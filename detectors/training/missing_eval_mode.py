@@ -77,6 +77,8 @@ class _Reason:
     """What is to be switched, where that is more than what is run: `model` for `model.decoder`."""
 
 
+_LOSS = re.compile(r"(^|_)(loss|losses|criterion|crit)(_|$)", re.I)
+"""A loss is a module, too, and has nothing that depends on the mode."""
 _COMES_IN_EVAL_MODE = re.compile(r"transformers\.(\w+\.)*\w+\.from_pretrained$")
 
 
@@ -101,7 +103,7 @@ def _found(code: Code, each: EvaluationPass, told: set[object]) -> Iterator[Prob
     reason = _reason(code, each)
     if reason is None or reason.node in told or (reason.name and (function, reason.name) in told):
         return
-    if _is_on_purpose(code, each) or _is_an_ensemble(code, each, reason):
+    if code.meant_modes.is_train_mode_meant(each, reason.node):
         return
     if code.modes.depends(forward.target) is False and not _leaves_loaded_mode(code, each):
         return
@@ -172,92 +174,6 @@ def _beside(code: Code, trained: Event) -> _Reason:
     name = code.name(trained.target)
     words = f"`{function.name}` switches it to train mode, and nothing here switches it back"
     return _Reason(trained.node, words, name="" if name == "self" else name)
-
-
-def _is_on_purpose(code: Code, each: EvaluationPass) -> bool:
-    """Monte-Carlo dropout, batch-norm statistics and calibration: train mode without gradients is meant."""
-    forward = each.forward
-    function = forward.function.name if forward.function else ""
-    names = f"{function} {ast.unparse(forward.node)}"
-    if (
-        _is_switched_around(code, each)
-        or _is_in_an_environment(code, each)
-        or (_ACTS.search(function) and not each.is_named and each.loop is None)
-    ):
-        return True
-    if re.search(r"dropout|(^|_|\s)mc_|training=|(^|_)bn|batch_?norm|calibrat|statistic|warm_?up", names, re.I):
-        return True
-    if _is_a_teacher(each) or _is_a_dry_run(code, forward):
-        return True
-    parent = code.tree.parents[forward.node]
-    is_dropped = (
-        isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name) and parent.targets[0].id == "_"
-    )
-    return isinstance(parent, ast.Expr) or is_dropped
-
-
-def _is_an_ensemble(code: Code, each: EvaluationPass, reason: _Reason) -> bool:
-    """Whether a run that never trains calls `train()` itself, where something speaks of dropout or an ensemble."""
-    function = code.tree.function(reason.node)
-    if (
-        each.flow.of(Act.BACKWARD)
-        or function is None
-        or all(reason.node is not e.node for e in each.flow.of(Act.TRAIN_MODE))
-    ):
-        return False
-    names = (last_name(node) for node in ast.walk(function) if isinstance(node, (ast.Name, ast.Attribute)))
-    return any(re.search(r"dropout|ensemble|(^|_)mc_", name, re.I) for name in names)
-
-
-def _is_a_teacher(each: EvaluationPass) -> bool:
-    """Whether the model was put in train mode by hand, never gets gradients and runs where another one trains."""
-    flow, forward = each.flow, each.forward
-    runs = [event for event in flow.of(Act.FORWARD) if event.subject == forward.subject]
-    return (
-        bool(forward.loops)
-        and any(event.subject == forward.subject for event in flow.of(Act.TRAIN_MODE))
-        and all(event.within(Region.NO_GRAD) for event in runs)
-        and any(event.loops and event.loops[-1] in forward.loops for event in flow.of(Act.BACKWARD))
-    )
-
-
-def _is_a_dry_run(code: Code, forward: Event) -> bool:
-    """Whether the model gets numbers made up on the spot, to see that it runs and of what shape its output is."""
-    call = forward.node
-    made = [code.values.of(each) for each in call.args] if isinstance(call, ast.Call) else []
-    return bool(made) and all(values and all(each.origin in _MADE_UP for each in values) for values in made)
-
-
-_MADE_UP = frozenset(f"torch.{each}" for each in ("ones", "zeros", "rand", "randn", "empty"))
-_LOSS = re.compile(r"(^|_)(loss|losses|criterion|crit)(_|$)", re.I)
-"""A loss is a module, too, and has nothing that depends on the mode."""
-_ACTS = re.compile(r"(^|_)(act|action|update|rollout|collect|explore)(_|$)")
-"""Functions of a learner that ask its policy while it trains."""
-
-
-def _is_in_an_environment(code: Code, each: EvaluationPass) -> bool:
-    """A policy acts: `observation, reward, done, info = env.step(action)`. Few have layers that depend on the mode."""
-    function = each.forward.function
-    if function is None or code.modes.depends(each.forward.target):
-        return False
-    return any(
-        isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Tuple)
-        and len(node.targets[0].elts) > 2
-        and isinstance(node.value, ast.Call)
-        and last_name(node.value.func) == "step"
-        for node in code.tree.below(function)
-    )
-
-
-def _is_switched_around(code: Code, each: EvaluationPass) -> bool:
-    """Whether the block that switches gradients off switches to train mode itself: detectors give losses only there."""
-    block = code.tree.enclosing(each.forward.node, ast.With)
-    return block is not None and any(
-        code.tree.enclosing(event.node, ast.With) is block and event.line < each.forward.line
-        for event in each.flow.of(Act.TRAIN_MODE)
-        if event.subject is not None and covers(event.subject, each.forward.subject)
-    )
 
 
 # -- saved and restored, without having been switched ------------------------------------------------------------
