@@ -3,19 +3,35 @@
 A detector is a file in one of the family folders; it imports what it needs from here.
 """
 
-from detectors._engine.accumulation import Interval, speaks_of_accumulation
-from detectors._engine.activations import Activation, Applied, Loss
 from detectors._engine.analysis import analyse
-from detectors._engine.bindings import Binding, Bound
 from detectors._engine.catalogue import Detector, Page, all_detectors
 from detectors._engine.code import Code
-from detectors._engine.columns import Column
-from detectors._engine.detached_runs import DetachedRun
-from detectors._engine.draws import RandomSplit
-from detectors._engine.endpoints import SERVERS, Endpoint
-from detectors._engine.estimators import REGRESSOR
-from detectors._engine.events import Act, Region
-from detectors._engine.finding import (
+from detectors._engine.data.draws import RandomSplit
+from detectors._engine.data.estimators import REGRESSOR
+from detectors._engine.data.loaders import Loader, Style
+from detectors._engine.data.preprocessing import Fit, Leak, Learns
+from detectors._engine.data.provenance import root_of
+from detectors._engine.data.splits import By, Part, Split, is_some_rows, part_named
+from detectors._engine.flow.events import Act, Region
+from detectors._engine.flow.flow import Event, Flow
+from detectors._engine.flow.hidden import gives_gradients, is_bookkeeping, may_use
+from detectors._engine.flow.loops import TrainingStep, common_loop
+from detectors._engine.flow.paths import Undecided
+from detectors._engine.names.bindings import Binding, Bound
+from detectors._engine.names.libraries import Kind, kind_made_by, kind_suggested_by
+from detectors._engine.names.neighbours import Repository, imported_modules, module_paths
+from detectors._engine.names.subjects import last_name, without_methods
+from detectors._engine.names.versions import LIBRARIES, NOT_PINNED, Pin, Versions, release_of
+from detectors._engine.secrecy.redaction import redaction_of
+from detectors._engine.secrecy.secrets import PREFIXES as SECRET_PREFIXES
+from detectors._engine.secrecy.secrets import without_keys
+from detectors._engine.services.endpoints import SERVERS, Endpoint
+from detectors._engine.services.finetuning import Encoding
+from detectors._engine.services.llm_calls import LLM_LIBRARIES, LlmCall
+from detectors._engine.services.messages import is_built, lazy_form, placeholders
+from detectors._engine.services.retrieval import EVALUATES, RERANKS, STORES, Length, Splitter
+from detectors._engine.services.time_limits import client_limit, waits_long
+from detectors._engine.source.finding import (
     Analysis,
     Edit,
     Finding,
@@ -25,38 +41,22 @@ from detectors._engine.finding import (
     apply_edits,
     introduced,
 )
-from detectors._engine.finetuning import Encoding
-from detectors._engine.flow import Event, Flow
-from detectors._engine.generations import GRADIENT_WORDS, WANTS_GRADIENTS
-from detectors._engine.hidden import gives_gradients, is_bookkeeping, may_use
-from detectors._engine.libraries import Kind, kind_made_by, kind_suggested_by
-from detectors._engine.llm_calls import LLM_LIBRARIES, LlmCall
-from detectors._engine.loaders import Loader, Style
-from detectors._engine.loops import TrainingStep, common_loop
-from detectors._engine.mend import Change
-from detectors._engine.messages import is_built, lazy_form, placeholders
-from detectors._engine.neighbours import Repository, imported_modules, module_paths
-from detectors._engine.passes import DISCRETE, EvaluationPass, TrainingPass, covers
-from detectors._engine.paths import Undecided
-from detectors._engine.preprocessing import Fit, Leak, Learns
-from detectors._engine.problems import Problem
-from detectors._engine.provenance import root_of
-from detectors._engine.ranks import speaks_of_distribution
-from detectors._engine.redaction import redaction_of
-from detectors._engine.retrieval import EVALUATES, RERANKS, STORES, Length, Splitter
-from detectors._engine.saved_modes import SavedMode
-from detectors._engine.schedules import Schedule, Unit
-from detectors._engine.secrets import PREFIXES as SECRET_PREFIXES
-from detectors._engine.secrets import without_keys
-from detectors._engine.splits import By, Part, Split, is_some_rows, part_named
-from detectors._engine.subjects import last_name, without_methods
-from detectors._engine.tensors import Graph
-from detectors._engine.time_limits import client_limit, waits_long
-from detectors._engine.tree import FUNCTIONS, Function, Loop
-from detectors._engine.updates import Update
-from detectors._engine.values import Value
-from detectors._engine.versions import LIBRARIES, NOT_PINNED, Pin, Versions, release_of
-from detectors._engine.words import Words
+from detectors._engine.source.mend import Change
+from detectors._engine.source.problems import Problem
+from detectors._engine.source.tree import FUNCTIONS, Function, Loop
+from detectors._engine.source.words import Words
+from detectors._engine.tensors.activations import Activation, Applied, Loss
+from detectors._engine.tensors.columns import Column
+from detectors._engine.tensors.tensors import Graph
+from detectors._engine.training.accumulation import Interval, speaks_of_accumulation
+from detectors._engine.training.detached_runs import DetachedRun
+from detectors._engine.training.generations import GRADIENT_WORDS, WANTS_GRADIENTS
+from detectors._engine.training.passes import DISCRETE, EvaluationPass, TrainingPass, covers
+from detectors._engine.training.ranks import speaks_of_distribution
+from detectors._engine.training.saved_modes import SavedMode
+from detectors._engine.training.schedules import Schedule, Unit
+from detectors._engine.training.updates import Update
+from detectors._engine.values.values import Value
 
 __all__ = [
     "DISCRETE",

@@ -9,7 +9,7 @@ from re import _constants as op  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
-from detectors._engine.secrets import FORMATS, NAMED, Format, checksum, secret_named, secrets_in
+from detectors._engine.secrecy.secrets import FORMATS, NAMED, Format, checksum, secret_named, secrets_in
 
 _MANY = 7
 """How much longer than it must be a part of open length is made."""

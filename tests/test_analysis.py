@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detectors import Detector, Problem, Tier, all_detectors, analyse, introduced
 from detectors._engine import analysis
-from detectors._engine.tree import Tree
+from detectors._engine.source.tree import Tree
 from tests.test_detectors import cases
 
 SOURCES = [case.after for case in cases()]

@@ -74,6 +74,19 @@ MAY_IMPORT = {
     "detectors/_engine": "detectors",
 }
 
+ENGINE = {
+    "source": "",
+    "names": "source",
+    "values": "names source",
+    "flow": "names source values",
+    "services": "flow names source values",
+    "secrecy": "flow names source",
+    "data": "flow names source values",
+    "tensors": "data flow names source values",
+    "training": "data flow names source tensors values",
+}
+"""The folders of the engine, each with those that it builds on; the modules beside them put all answers together."""
+
 PURE = (
     "app/configuration", "app/diff.py", "app/formats", "app/manifests", "app/neighbours.py", "app/notebooks",
     "app/pipeline.py",
@@ -140,6 +153,18 @@ def test_every_row_of_the_table_is_there_and_needed(part: str) -> None:
 
     assert place.exists()
     assert set(MAY_IMPORT[part].split()) <= used
+
+
+def test_every_folder_of_the_engine_is_in_its_table() -> None:
+    assert {each.parent.name for each in (ROOT / "detectors/_engine").glob("*/__init__.py")} == set(ENGINE)
+
+
+@pytest.mark.parametrize("folder", ENGINE)
+def test_a_folder_of_the_engine_builds_on_those_below_it(folder: str) -> None:
+    paths = (ROOT / "detectors/_engine" / folder).glob("*.py")
+    used = {name.split(".")[2] for path in paths for name in imported_by(path) if name.startswith("detectors._engine.")}
+
+    assert used - {folder} == set(ENGINE[folder].split())
 
 
 @pytest.mark.parametrize("part", PURE)

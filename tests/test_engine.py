@@ -6,8 +6,8 @@ from textwrap import dedent
 import pytest
 
 from detectors import Act, Analysis, Code, Flow, Kind, Region, analyse
-from detectors._engine.paths import Undecided
-from detectors._engine.tree import Tree
+from detectors._engine.flow.paths import Undecided
+from detectors._engine.source.tree import Tree
 
 
 def code_of(text: str) -> Code:

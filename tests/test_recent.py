@@ -1,6 +1,6 @@
 """What is kept of texts has a bound in their length, and the newest of it always stays."""
 
-from detectors._engine.recent import Recent
+from detectors._engine.source.recent import Recent
 
 
 def made_for(asked: list[str], *, most: int) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from detectors import Code, Tier, analyse
-from detectors._engine.secrets import secrets_in
+from detectors._engine.secrecy.secrets import secrets_in
 from tests.keys import Key, every_key, is_in
 
 ALPHANUMERIC = string.ascii_letters + string.digits

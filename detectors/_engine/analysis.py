@@ -5,10 +5,10 @@ from collections.abc import Collection
 
 from detectors._engine.catalogue import all_detectors
 from detectors._engine.code import Code
-from detectors._engine.finding import Analysis, Finding, Skipped
-from detectors._engine.neighbours import Repository
-from detectors._engine.versions import NOT_PINNED, Versions
-from detectors._engine.words import Words
+from detectors._engine.names.neighbours import Repository
+from detectors._engine.names.versions import NOT_PINNED, Versions
+from detectors._engine.source.finding import Analysis, Finding, Skipped
+from detectors._engine.source.words import Words
 
 log = logging.getLogger("mlstaff.detectors")
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 from detectors._engine.code import Code
-from detectors._engine.finding import Finding, Tier
-from detectors._engine.paths import Undecided
-from detectors._engine.problems import Problem
-from detectors._engine.words import Words
+from detectors._engine.flow.paths import Undecided
+from detectors._engine.source.finding import Finding, Tier
+from detectors._engine.source.problems import Problem
+from detectors._engine.source.words import Words
 
 FAMILIES = ("data", "training", "performance", "distributed", "production", "llm")
 _BLOCK = re.compile(r"^(?P<mark>[❌✅])\n```python\n(?P<code>.*?)^```$", re.M | re.S)

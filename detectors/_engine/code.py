@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from detectors._engine.data_answers import DataAnswers
-from detectors._engine.finding import Related, Tier
-from detectors._engine.keys import keys_in
-from detectors._engine.mend import Change
-from detectors._engine.problems import EXCERPT, Excerpts, Problem
-from detectors._engine.secrets import Secret, digested, redacted
+from detectors._engine.names.subjects import last_name
+from detectors._engine.secrecy.keys import keys_in
+from detectors._engine.secrecy.secrets import Secret, digested, redacted
 from detectors._engine.service_answers import ServiceAnswers
-from detectors._engine.subjects import last_name
+from detectors._engine.source.finding import Related, Tier
+from detectors._engine.source.mend import Change
+from detectors._engine.source.problems import EXCERPT, Excerpts, Problem
 
 
 class Code(DataAnswers, ServiceAnswers):

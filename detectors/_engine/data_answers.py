@@ -2,23 +2,23 @@
 
 from functools import cached_property
 
-from detectors._engine.activations import Activations
-from detectors._engine.axes import Axes
-from detectors._engine.axis_uses import AxisUses
-from detectors._engine.choices import Choices
-from detectors._engine.columns import Columns
-from detectors._engine.distributions import Distributions
-from detectors._engine.draws import Draws
-from detectors._engine.estimators import Estimators
-from detectors._engine.loaders import Loaders
-from detectors._engine.options import Options
-from detectors._engine.preprocessing import Preprocessing
-from detectors._engine.provenance import Provenance
-from detectors._engine.row_pairs import RowPairs
-from detectors._engine.seeds import Seeds
-from detectors._engine.shapes import Shapes
-from detectors._engine.splits import Splits
+from detectors._engine.data.draws import Draws
+from detectors._engine.data.estimators import Estimators
+from detectors._engine.data.loaders import Loaders
+from detectors._engine.data.preprocessing import Preprocessing
+from detectors._engine.data.provenance import Provenance
+from detectors._engine.data.seeds import Seeds
+from detectors._engine.data.splits import Splits
+from detectors._engine.tensors.activations import Activations
+from detectors._engine.tensors.axes import Axes
+from detectors._engine.tensors.axis_uses import AxisUses
+from detectors._engine.tensors.choices import Choices
+from detectors._engine.tensors.columns import Columns
+from detectors._engine.tensors.distributions import Distributions
+from detectors._engine.tensors.row_pairs import RowPairs
+from detectors._engine.tensors.shapes import Shapes
 from detectors._engine.training_answers import TrainingAnswers
+from detectors._engine.values.options import Options
 
 
 class DataAnswers(TrainingAnswers):

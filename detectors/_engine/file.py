@@ -3,16 +3,16 @@
 import ast
 from functools import cached_property
 
-from detectors._engine.arguments import argument, may_have
-from detectors._engine.definitions import Definitions
-from detectors._engine.events import Actions
-from detectors._engine.libraries import OTHER_FRAMEWORKS, Kind
-from detectors._engine.mend import Source
-from detectors._engine.names import Names
-from detectors._engine.neighbours import Neighbours, Repository
-from detectors._engine.unit import Unit
-from detectors._engine.values import Values
-from detectors._engine.versions import NOT_PINNED, Versions
+from detectors._engine.flow.events import Actions
+from detectors._engine.flow.unit import Unit
+from detectors._engine.names.libraries import OTHER_FRAMEWORKS, Kind
+from detectors._engine.names.names import Names
+from detectors._engine.names.neighbours import Neighbours, Repository
+from detectors._engine.names.versions import NOT_PINNED, Versions
+from detectors._engine.source.mend import Source
+from detectors._engine.values.arguments import argument, may_have
+from detectors._engine.values.definitions import Definitions
+from detectors._engine.values.values import Values
 
 
 class File:

@@ -2,15 +2,15 @@
 
 from functools import cached_property
 
-from detectors._engine.endpoints import Endpoints
-from detectors._engine.fallbacks import Fallbacks
 from detectors._engine.file import File
-from detectors._engine.finetuning import Finetuning
-from detectors._engine.inference import Inference
-from detectors._engine.llm_calls import LlmCalls
-from detectors._engine.llm_servers import LlmServers
-from detectors._engine.masks import Masks
-from detectors._engine.retrieval import Retrieval
+from detectors._engine.services.endpoints import Endpoints
+from detectors._engine.services.fallbacks import Fallbacks
+from detectors._engine.services.finetuning import Finetuning
+from detectors._engine.services.inference import Inference
+from detectors._engine.services.llm_calls import LlmCalls
+from detectors._engine.services.llm_servers import LlmServers
+from detectors._engine.services.retrieval import Retrieval
+from detectors._engine.tensors.masks import Masks
 
 
 class ServiceAnswers(File):

@@ -3,32 +3,32 @@
 import ast
 from functools import cached_property
 
-from detectors._engine.accumulation import Intervals
-from detectors._engine.build import flows_of
-from detectors._engine.detached_runs import DetachedRun, DetachedRuns
-from detectors._engine.devices import uses_gpu
 from detectors._engine.file import File
-from detectors._engine.flow import Flow
-from detectors._engine.frameworks import owning_framework
-from detectors._engine.generations import Generations
-from detectors._engine.gradients import Gradients
-from detectors._engine.lasting_modes import LastingModes
-from detectors._engine.loops import TrainingStep, step_around, training_steps
-from detectors._engine.losses import Losses
-from detectors._engine.meant_modes import MeantModes
-from detectors._engine.modes import Modes
-from detectors._engine.modules import Modules
-from detectors._engine.outflows import Outflows
-from detectors._engine.passes import Passes
-from detectors._engine.precision import Precision
-from detectors._engine.ranks import Ranks
-from detectors._engine.runs import Runs
-from detectors._engine.saved_modes import LeftContext, SavedMode, left_contexts, saved_modes
-from detectors._engine.schedules import Schedules
-from detectors._engine.sources import Sources
-from detectors._engine.tensors import Tensors
-from detectors._engine.tree import Function
-from detectors._engine.updates import Update, accumulated_updates_of, updates_of
+from detectors._engine.flow.build import flows_of
+from detectors._engine.flow.flow import Flow
+from detectors._engine.flow.loops import TrainingStep, step_around, training_steps
+from detectors._engine.source.tree import Function
+from detectors._engine.tensors.gradients import Gradients
+from detectors._engine.tensors.sources import Sources
+from detectors._engine.tensors.tensors import Tensors
+from detectors._engine.training.accumulation import Intervals
+from detectors._engine.training.detached_runs import DetachedRun, DetachedRuns
+from detectors._engine.training.generations import Generations
+from detectors._engine.training.lasting_modes import LastingModes
+from detectors._engine.training.losses import Losses
+from detectors._engine.training.meant_modes import MeantModes
+from detectors._engine.training.modes import Modes
+from detectors._engine.training.outflows import Outflows
+from detectors._engine.training.passes import Passes
+from detectors._engine.training.precision import Precision
+from detectors._engine.training.ranks import Ranks
+from detectors._engine.training.runs import Runs
+from detectors._engine.training.saved_modes import LeftContext, SavedMode, left_contexts, saved_modes
+from detectors._engine.training.schedules import Schedules
+from detectors._engine.training.updates import Update, accumulated_updates_of, updates_of
+from detectors._engine.values.devices import uses_gpu
+from detectors._engine.values.frameworks import owning_framework
+from detectors._engine.values.modules import Modules
 
 
 class TrainingAnswers(File):

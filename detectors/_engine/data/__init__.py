@@ -1,0 +1,1 @@
+"""Data: how it is drawn, divided, loaded and prepared."""

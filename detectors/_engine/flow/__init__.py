@@ -1,0 +1,1 @@
+"""Flow: what happens in which order, with calls of this file followed in place."""

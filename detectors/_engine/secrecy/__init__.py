@@ -1,0 +1,1 @@
+"""Secrecy: keys by their form, where they stand, and texts without them."""

@@ -1,0 +1,1 @@
+"""Services: endpoints, calls of language models, retrieval, fine-tuning and what is logged."""

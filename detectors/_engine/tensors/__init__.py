@@ -1,0 +1,1 @@
+"""Tensors: their graphs, their dimensions, and what is done with either."""

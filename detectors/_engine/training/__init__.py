@@ -1,0 +1,1 @@
+"""Training: steps, modes, gradients, schedules and ranks of a run that trains."""
