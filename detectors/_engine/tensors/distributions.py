@@ -1,7 +1,7 @@
 """Distributions: along which dimension the entries of one distribution lie, by what is done with probabilities.
 
 Log-probabilities are weighted and added up over the classes, an entry is gathered from the classes, probabilities add
-up to a cumulative distribution along the classes. Where that is another dimension than the softmax was taken over, one
+up to a cumulative distribution along the classes, a divergence compares two over the same classes. Where that is another dimension than the softmax was taken over, one
 of the two is wrong.
 """
 
@@ -61,7 +61,7 @@ class Distributions:
         mixed = self._axes.mixed(call)
         deep = self._is_surely_deep(call, operand, uses)
         for use in uses:
-            found = self._two_classes(use.node) or self._contracted(use.node)
+            found = self._two_classes(use.node) or self._contracted(use.node) or self._compared(use.node)
             found = found or (self._added_up(use) if deep else None)
             found = found or (self._gathered(use.node) if use.logged and (deep or mixed) else None)
             found = found or (self._along_last(use.node) if deep and not mixed else None)
@@ -202,6 +202,30 @@ class Distributions:
         if len(classes) != 2 or None in classes or classes[0] == classes[1] or len(same) != 1:
             return None
         return f"line {beside.lineno} compares its classes {classes[0]} and {classes[1]} in dimension 1"
+
+    def _compared(self, node: ast.expr) -> str | None:
+        """`kl_div(log_softmax(student, 1), softmax(teacher, 0))`: two distributions that lie along two dimensions."""
+        for loss in self._activations.losses:
+            if loss.name != "kl_div" or not (loss.input is node or loss.target is node):
+                continue
+            other = self._softmax_of(loss.target if loss.input is node else loss.input)
+            dimension = self._axes.dimension(other) if other is not None else None
+            if other is not None and dimension in (-1, 1, 2):
+                return f"line {loss.call.lineno} compares it with one over dimension {dimension} (line {other.lineno})"
+        return None
+
+    def _softmax_of(self, node: ast.expr, depth: int = 4) -> ast.Call | None:
+        """The softmax that an expression is, under a name or through what works entry by entry."""
+        if isinstance(node, ast.Name):
+            bindings = self._names.reaching(node)
+            value = bindings[0].value if len(bindings) == 1 else None
+            return self._softmax_of(value, depth - 1) if value is not None and depth else None
+        if not isinstance(node, ast.Call):
+            return None
+        name, operand = self._activations.function_origin(node), self._axes.operand(node)
+        if name in ("softmax", "log_softmax"):
+            return node
+        return self._softmax_of(operand, depth - 1) if name in _ELEMENTWISE and operand is not None and depth else None
 
     def _contracted(self, node: ast.expr) -> str | None:
         """Weights of a batched product: `einsum("bhij,bhjd->bhid", weights, values)`."""
