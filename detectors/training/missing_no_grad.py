@@ -52,6 +52,7 @@ from detectors import (
     Region,
     Tier,
     Undecided,
+    covers,
     last_name,
 )
 
@@ -256,10 +257,20 @@ def _ends_here(code: Code, each: EvaluationPass) -> bool:
         return False
     if re.search(r"(^|_)(eval|valid|val|test)", function.name, re.I):
         return True
-    if each.loop is not None and code.passes.is_switched_here(each) and code.outflows.of(each.forward.node).ends_here:
+    if _is_between_switches(code, each):
         return True
     returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
     return bool(returned) and all(map(_is_cut_off, returned)) and not _trains(each, function)
+
+
+def _is_between_switches(code: Code, each: EvaluationPass) -> bool:
+    """A loop between `eval()` and `train()`, or after `eval()` one whose outputs all lose their graphs."""
+    forward, loop = each.forward, each.loop
+    if loop is None or not code.passes.is_switched_here(each):
+        return False
+    after = (event for event in each.flow.of(Act.TRAIN_MODE) if event.line > (loop.end_lineno or 0))
+    own = (event.subject for event in after if event.function is forward.function)
+    return any(covers(subject, forward.subject) for subject in own) or code.outflows.of(forward.node).ends_here
 
 
 def _is_cut_off(value: ast.expr) -> bool:

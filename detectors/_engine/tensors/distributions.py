@@ -1,8 +1,8 @@
 """Distributions: along which dimension the entries of one distribution lie, by what is done with probabilities.
 
 Log-probabilities are weighted and added up over the classes, an entry is gathered from the classes, probabilities add
-up to a cumulative distribution along the classes, a divergence compares two over the same classes. Where that is another dimension than the softmax was taken over, one
-of the two is wrong.
+up to a cumulative distribution along the classes, a divergence compares two over the same classes. Where that is
+another dimension than the softmax was taken over, one of the two is wrong.
 """
 
 import ast
