@@ -109,7 +109,8 @@ def _may_need_gradients(code: Code, run: DetachedRun) -> bool:
         return True
     if code.modes.is_frozen(model) or code.modes.may_come_frozen(model) or _has_nothing_to_learn(code, model):
         return True
-    is_helper = function.name.startswith("_") and (run.loop is None or run.sibling is not None)
+    is_private = function.name.startswith("_") and (run.loop is None or run.sibling is not None)
+    is_helper = is_private or (run.sibling is not None and not run.is_own)
     return is_helper or not run.outflow.ends_here
 
 
@@ -122,7 +123,7 @@ def _is_switched_by_call(code: Code) -> bool:
 def _has_gradients(code: Code, each: EvaluationPass) -> bool:
     forward = each.forward
     if _is_dropped(code.tree.parents[forward.node], forward.function):
-        return False  # a run to warm up: what it gives is dropped at once, and its graph with it
+        return False  # a run to warm up or to see the shapes: what it gives is dropped at once, and its graph with it
     if not each.is_direct or _GRADIENT_REGIONS & {region for region, _ in forward.regions}:
         return False
     if _uses_gradients(each) or _is_frozen(code, each) or _may_be_switched_off(code, forward.node):
@@ -139,8 +140,8 @@ def _has_gradients(code: Code, each: EvaluationPass) -> bool:
 
 
 def _is_dropped(parent: ast.AST, function: Function | None) -> bool:
-    """A call as a statement, or `_ = model(batch)` where no time is taken."""
-    if isinstance(parent, ast.Expr):
+    """A call as a statement, or `_ = model(batch)` where no time is taken; the parts of a model that is being built."""
+    if isinstance(parent, ast.Expr) or (function is not None and function.name == "__init__"):
         return True
     target = parent.targets[0] if isinstance(parent, ast.Assign) else None
     is_measured = function is not None and _MEASURES.search(function.name) is not None
