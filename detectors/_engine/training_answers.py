@@ -9,6 +9,7 @@ from detectors._engine.flow.flow import Flow
 from detectors._engine.flow.loops import TrainingStep, step_around, training_steps
 from detectors._engine.source.tree import Function
 from detectors._engine.tensors.gradients import Gradients
+from detectors._engine.tensors.keeping import Keeping
 from detectors._engine.tensors.sources import Sources
 from detectors._engine.tensors.tensors import Tensors
 from detectors._engine.training.accumulation import Intervals
@@ -106,6 +107,11 @@ class TrainingAnswers(File):
     def sources(self) -> Sources:
         """What values are computed from with their gradients."""
         return Sources(self.names, self.values, self.actions, self.gradients)
+
+    @cached_property
+    def keeping(self) -> Keeping:
+        """What values are stored in, and whether that outlives an iteration."""
+        return Keeping(self.tree, self.names, self.values)
 
     @cached_property
     def modules(self) -> Modules:

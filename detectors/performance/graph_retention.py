@@ -41,7 +41,7 @@ https://docs.pytorch.org/docs/stable/notes/faq.html#my-model-reports-cuda-runtim
 import ast
 from collections.abc import Iterator
 
-from detectors import Bound, Code, Function, Kind, Loop, Problem, Tier, last_name
+from detectors import Bound, Code, Function, Loop, Problem, Tier, last_name
 
 TIER = Tier.BUG
 WORDS = ("backward|detach()|ignite", "append|+|[|dict(")
@@ -60,14 +60,14 @@ def detect(code: Code) -> Iterator[Problem]:
 
 
 def _of_iterations(code: Code) -> Iterator[Problem]:
-    for node, keeper, kept in _kept(code) if "backward" in code.text else ():
+    for node, keeper, kept in code.keeping.kept() if "backward" in code.text else ():
         if not isinstance(node, ast.Call) and code.gradients.on(node) is False:
             continue  # what is computed or copied without gradients has no graph
         backward = code.tensors.spent_by(kept) or _of_the_same_call(code, keeper, kept)
         if backward is None or code.argument(backward, "retain_graph") is not None or _is_rebound(code, backward, kept):
             continue
         loop = _repeated(code, node, backward)
-        if code.gradients.backpropagated_by(keeper) is not None or not _outlives(code, keeper, loop, node):
+        if code.gradients.backpropagated_by(keeper) is not None or not code.keeping.outlives(keeper, loop, node):
             continue
         if "mxnet" in code.packages or "paddle" in code.packages or _is_given_back(code, keeper, backward):
             continue
@@ -139,7 +139,7 @@ def _is_rebound(code: Code, backward: ast.Call, kept: ast.expr) -> bool:
 
 def _is_used_as_tensor(code: Code, keeper: ast.expr) -> bool:
     """Whether a number would not do in the keeper's place: it is stacked, returned, or its methods are called."""
-    root = _container(keeper)
+    root = code.keeping.container(keeper)
     text = ast.unparse(root)
     for use in code.tree.all(type(root)):
         if ast.unparse(use) != text or not isinstance(getattr(use, "ctx", None), ast.Load):
@@ -155,53 +155,6 @@ def _is_used_as_tensor(code: Code, keeper: ast.expr) -> bool:
     return False
 
 
-def _container(keeper: ast.expr) -> ast.expr:
-    """What is indexed: `self.losses` for `self.losses["train"][-1]`."""
-    while isinstance(keeper, ast.Subscript):
-        keeper = keeper.value
-    return keeper
-
-
-def _kept(code: Code) -> Iterator[tuple[ast.stmt | ast.Call, ast.expr, ast.expr]]:
-    """What is stored: the statement or call, what it is stored in, the value."""
-    for call in code.method_calls("append", "extend", "appendleft"):
-        if len(call.args) == 1 and isinstance(call.func, ast.Attribute):
-            yield call, call.func.value, call.args[0]
-    for update in code.tree.all(ast.AugAssign):
-        if isinstance(update.op, ast.Add):
-            yield update, update.target, update.value
-    for assign in code.tree.all(ast.Assign):
-        target, value = assign.targets[0], assign.value
-        if isinstance(value, ast.IfExp):  # `loss if total is None else total + loss`
-            value = value.orelse if _mentions(value.orelse, target) else value.body
-        terms = list(_terms(value))
-        rest = [each for each in terms if not _mentions(each, target)]
-        if len(terms) == len(rest) + 1 and not any(isinstance(each, ast.Call) for each in terms if each not in rest):
-            yield from ((assign, target, each) for each in rest)
-        is_rewritten = isinstance(target, ast.Subscript) and ast.unparse(target) in ast.unparse(value)
-        if isinstance(target, ast.Subscript) and not is_rewritten and _is_counted(code, target.slice, assign):
-            yield assign, target.value, value
-
-
-def _terms(node: ast.expr) -> Iterator[ast.expr]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
-        yield from (*_terms(node.left), *_terms(node.right))
-    else:
-        yield node
-
-
-def _mentions(node: ast.expr, target: ast.expr) -> bool:
-    text = ast.unparse(target)
-    return any(isinstance(each, type(target)) and ast.unparse(each) == text for each in ast.walk(node))
-
-
-def _is_counted(code: Code, index: ast.expr, statement: ast.stmt) -> bool:
-    """Whether the index is a loop's counter: each iteration fills another place."""
-    names = {each.id for each in ast.walk(index) if isinstance(each, ast.Name)}
-    targets = [each.target for each in code.tree.loops(statement) if not isinstance(each, ast.While)]
-    return any(isinstance(each, ast.Name) and each.id in names for target in targets for each in ast.walk(target))
-
-
 def _repeated(code: Code, node: ast.AST, backward: ast.Call) -> Loop | None:
     """The loop that computes and keeps the value: the innermost around both, or around the keeping alone where the
     backward is in another function."""
@@ -209,38 +162,6 @@ def _repeated(code: Code, node: ast.AST, backward: ast.Call) -> Loop | None:
     both = [each for each in loops if code.tree.inside(backward, each)]
     found = both or loops
     return found[0] if found else None
-
-
-def _outlives(code: Code, keeper: ast.expr, loop: Loop | None, node: ast.AST) -> bool:
-    """Whether the keeper was there before the iteration and is not made anew in it."""
-    root = _container(keeper)
-    if isinstance(root, ast.Attribute):
-        text = ast.unparse(root)
-        around = loop or code.tree.function(node)
-        return around is not None and not any(text == ast.unparse(each) for each in _made_in(around.body))
-    if not isinstance(root, ast.Name) or loop is None:
-        return False
-    if any(isinstance(each, ast.Name) and each.id == root.id for each in _made_in(loop.body)):
-        return False
-    bindings = code.names.bindings.of(root.id, code.tree.scope(root))
-    outside = [each for each in bindings if not code.tree.inside(each.node, loop)]
-    around = next((each for each in code.tree.loops(loop) if each is not loop), None)
-    if around is not None and outside and all(code.tree.inside(each.node, around) for each in outside):
-        return not _is_of_one_batch(code, loop, around)
-    return bool(outside)
-
-
-def _is_of_one_batch(code: Code, loop: Loop, around: Loop) -> bool:
-    """Whether a loop goes over the parts of what the loop around it gives, or over one batch some times."""
-    if isinstance(loop, ast.While) or isinstance(around, ast.While):
-        return False
-    given = {each.id for each in ast.walk(around.target) if isinstance(each, ast.Name)}
-    if any(isinstance(each, ast.Name) and each.id in given for each in ast.walk(loop.iter)):
-        return True
-    is_counted = isinstance(loop.iter, ast.Call) and last_name(loop.iter.func) == "range"
-    return is_counted and any(
-        isinstance(each, (ast.Name, ast.Attribute)) and code.kind(each) is Kind.LOADER for each in ast.walk(around.iter)
-    )
 
 
 def _is_mapping(code: Code, node: ast.expr) -> bool:
@@ -253,20 +174,6 @@ def _is_mapping(code: Code, node: ast.expr) -> bool:
         and ast.unparse(each.value) == text
         for each in code.tree.all(ast.Subscript)
     )
-
-
-def _made_in(body: list[ast.stmt]) -> Iterator[ast.expr]:
-    """What every iteration assigns afresh."""
-    for statement in body:
-        if isinstance(statement, ast.Assign):
-            for target in statement.targets:
-                used = {ast.unparse(each) for each in ast.walk(statement.value) if isinstance(each, ast.expr)}
-                if ast.unparse(target) not in used:
-                    yield from target.elts if isinstance(target, ast.Tuple) else [target]
-        elif isinstance(statement, ast.AnnAssign):
-            yield statement.target
-        elif isinstance(statement, (ast.With, ast.For, ast.While, ast.Try)):
-            yield from _made_in(statement.body)
 
 
 def _places(code: Code, node: ast.stmt | ast.Call, kept: ast.expr) -> list[tuple[ast.AST, ast.expr]]:
