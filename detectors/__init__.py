@@ -56,7 +56,7 @@ from detectors._engine.training.ranks import speaks_of_distribution
 from detectors._engine.training.saved_modes import SavedMode
 from detectors._engine.training.schedules import Schedule, Unit
 from detectors._engine.training.updates import Update
-from detectors._engine.values.values import Value
+from detectors._engine.values.value import Value
 
 __all__ = [
     "DISCRETE",

@@ -14,7 +14,8 @@ from detectors._engine.names.names import Names
 from detectors._engine.names.neighbours import Neighbours
 from detectors._engine.source.recent import Recent
 from detectors._engine.source.tree import FUNCTIONS, Function, Tree
-from detectors._engine.values.values import Value, Values
+from detectors._engine.values.value import Value
+from detectors._engine.values.values import Values
 
 _HOPS = 4
 """Re-exports, bases and factories that are followed one after the other."""

@@ -12,7 +12,8 @@ from detectors._engine.names.names import Names
 from detectors._engine.names.subjects import last_name
 from detectors._engine.services.llm_calls import LlmCalls
 from detectors._engine.source.tree import Tree
-from detectors._engine.values.values import Value, Values
+from detectors._engine.values.value import Value
+from detectors._engine.values.values import Values
 
 _LOADS = re.compile(
     r"("

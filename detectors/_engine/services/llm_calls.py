@@ -15,7 +15,8 @@ from detectors._engine.names.bindings import Bound
 from detectors._engine.names.names import Names
 from detectors._engine.services.time_limits import call_limit, default_outcome
 from detectors._engine.source.tree import FUNCTIONS, Tree
-from detectors._engine.values.values import Value, Values
+from detectors._engine.values.value import Value
+from detectors._engine.values.values import Values
 
 LLM_LIBRARIES = (
     "openai|anthropic|genai|generativeai|generative_models|mistralai|from cohere|import cohere|from groq|import groq"

@@ -14,7 +14,7 @@ from functools import cached_property
 from detectors._engine.flow.unit import DefinedFunction, Unit
 from detectors._engine.names.bindings import Bound
 from detectors._engine.source.tree import FUNCTIONS, Function
-from detectors._engine.values.values import Value
+from detectors._engine.values.value import Value
 
 
 class Activation(Enum):

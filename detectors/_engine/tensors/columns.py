@@ -14,7 +14,8 @@ from detectors._engine.names.libraries import Kind
 from detectors._engine.names.names import Names
 from detectors._engine.source.tree import FUNCTIONS, Function
 from detectors._engine.tensors.activations import Activations
-from detectors._engine.values.values import Value, Values
+from detectors._engine.values.value import Value
+from detectors._engine.values.values import Values
 
 
 class Column(Enum):

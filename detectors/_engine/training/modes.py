@@ -15,7 +15,7 @@ from detectors._engine.names.libraries import Kind
 from detectors._engine.names.subjects import last_name
 from detectors._engine.source.tree import FUNCTIONS
 from detectors._engine.values.arguments import argument
-from detectors._engine.values.values import Value
+from detectors._engine.values.value import Value
 
 _MADE_IN_TRAIN_MODE = re.compile(
     r"torchvision\.models\.(\w+\.)*[a-z]\w*$|timm\.(models\.)?create_model$|segmentation_models_pytorch\.[A-Z]\w*$"

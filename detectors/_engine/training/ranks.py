@@ -9,7 +9,8 @@ from detectors._engine.names.libraries import DATA_PARALLEL
 from detectors._engine.names.names import Names
 from detectors._engine.names.subjects import last_name
 from detectors._engine.source.tree import FUNCTIONS, Tree
-from detectors._engine.values.values import Value, Values
+from detectors._engine.values.value import Value
+from detectors._engine.values.values import Values
 
 COLLECTIVES = frozenset(
     [

@@ -7,8 +7,7 @@ argument back. Where that is not known the value is `UNKNOWN`, and detectors are
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
 
 from detectors._engine.names.bindings import Binding, Bound
 from detectors._engine.names.classes import Classes
@@ -18,6 +17,7 @@ from detectors._engine.names.names import Names
 from detectors._engine.names.subjects import PREPARES, SAME_OBJECT, Subject, Subjects, last_name
 from detectors._engine.source.tree import FUNCTIONS, Function, Tree
 from detectors._engine.values.calls import Calls
+from detectors._engine.values.value import UNKNOWN, Value
 
 _DEPTH = 12
 _STEPS = 1_500
@@ -29,35 +29,6 @@ _KIND_OF_PART = {
     ("deepspeed.initialize", 2): Kind.LOADER,
     ("deepspeed.initialize", 3): Kind.SCHEDULER,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """One object an expression can hold.
-
-    `node` is the expression that made it; `origin` what was called (`torch.optim.Adam`, `<local>.Net`) or the type of
-    a literal (`builtins.int`); `index` the part of it that is meant. `wrappers` are the origins of the calls it was
-    handed through, outermost first (`torch.nn.parallel.DistributedDataParallel`).
-    """
-
-    kind: Kind = Kind.UNKNOWN
-    origin: str | None = None
-    node: ast.expr | None = None
-    index: tuple[int, ...] = ()
-    wrappers: tuple[str, ...] = ()
-
-    @property
-    def call(self) -> ast.Call | None:
-        """The call that made the object, None for a literal or an unknown."""
-        return self.node if isinstance(self.node, ast.Call) else None
-
-    @property
-    def constant(self) -> object:
-        """The literal's value, None for everything else."""
-        return self.node.value if isinstance(self.node, ast.Constant) else None
-
-
-UNKNOWN: Final = Value()
 
 
 class Values:
