@@ -248,21 +248,24 @@ def _held(code: Code) -> Iterator[tuple[Event, Problem]]:
         if [each for each in owner.bases if ast.unparse(each) != "object"]:
             continue
         for name, made in _held_optimizers(code, owner):
-            for flow in code.flows:
-                for backward in flow.of(Act.BACKWARD):
-                    own = backward.function is not None and code.tree.class_of(backward.function) is owner
-                    loops = code.tree.loops(backward.node) if own else []
-                    if loops and not backward.within(Region.NO_GRAD) and _is_cleared_in(code, flow, loops[0]):
-                        statement = code.tree.statement(backward.node)
-                        yield (
-                            backward,
-                            code.problem(
-                                backward.node,
-                                f"`{name}` is made for these gradients and never steps: the weights stay as they are.",
-                                mend=[code.source.insert_after(statement, f"{name}.step()")],
-                                related=[(made, "the optimizer"), (loops[0], "the loop")],
-                            ),
-                        )
+            for backward, loop in _cleared_by(code, owner):
+                statement = code.tree.statement(backward.node)
+                problem = code.problem(
+                    backward.node,
+                    f"`{name}` is made for these gradients and never steps: the weights stay as they are.",
+                    mend=[code.source.insert_after(statement, f"{name}.step()")],
+                    related=[(made, "the optimizer"), (loop, "the loop")],
+                )
+                yield backward, problem
+
+
+def _cleared_by(code: Code, owner: ast.ClassDef) -> Iterator[tuple[Event, Loop]]:
+    """The backward calls of the class in loops that clear the gradients, each with its loop."""
+    for backward, flow in ((event, each) for each in code.flows for event in each.of(Act.BACKWARD)):
+        own = backward.function is not None and code.tree.class_of(backward.function) is owner
+        loops = code.tree.loops(backward.node) if own else []
+        if loops and not backward.within(Region.NO_GRAD) and _is_cleared_in(code, flow, loops[0]):
+            yield backward, loops[0]
 
 
 def _held_optimizers(code: Code, owner: ast.ClassDef) -> Iterator[tuple[str, ast.AST]]:

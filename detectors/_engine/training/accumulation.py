@@ -109,9 +109,9 @@ class Intervals:
             above = self._tree.parents.get(statement)
             if above is None:
                 return
-            for block in (getattr(above, name, None) for name in ("body", "orelse", "finalbody")):
-                if isinstance(block, list) and statement in block:
-                    for before in block[: block.index(statement)]:
-                        if isinstance(before, ast.If) and not before.orelse and isinstance(before.body[-1], _LEAVES):
-                            yield guard_of(before.test, holds=False)
+            blocks = (getattr(above, name, None) for name in ("body", "orelse", "finalbody"))
+            block = next((each for each in blocks if isinstance(each, list) and statement in each), [])
+            for before in block[: block.index(statement)] if block else ():
+                if isinstance(before, ast.If) and not before.orelse and isinstance(before.body[-1], _LEAVES):
+                    yield guard_of(before.test, holds=False)
             statement = above

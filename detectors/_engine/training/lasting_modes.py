@@ -90,16 +90,16 @@ class LastingModes:
             return None  # what is switched may hold this model
         if self._tree.class_of(root) is None and self._is_evaluated_elsewhere(root, each):
             return None
-        for flow in self._beside(each.flow, root):
-            if _leads_to(flow, root):
-                continue
+        for flow in (other for other in self._beside(each.flow, root) if not _leads_to(other, root)):
             for training in self._passes.trainings(flow):
-                if flow.root is not None and any(
-                    is_same_model(training.model, flow.root, whole, root) for whole in _wholes(model)
+                start = flow.root
+                if start is None or not any(
+                    is_same_model(training.model, start, whole, root) for whole in _wholes(model)
                 ):
-                    for event in flow.of(Act.TRAIN_MODE):
-                        if self._leaves_in_train_mode(flow, event, training):
-                            return event
+                    continue
+                switched = (one for one in flow.of(Act.TRAIN_MODE) if self._leaves_in_train_mode(flow, one, training))
+                if (event := next(switched, None)) is not None:
+                    return event
         return None
 
     def put_back(self, each: EvaluationPass) -> Event | None:
