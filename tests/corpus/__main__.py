@@ -41,7 +41,7 @@ class Row:
 
 
 def main(projects: Sequence[str] = ()) -> int:
-    """Exit status 1 when an inline finding has not been labelled yet.
+    """Exit status 1 when an inline finding has not been labelled yet, or a detector raised.
 
     With names of projects only these are looked at, and what is known of the others stays.
     """
@@ -52,8 +52,11 @@ def main(projects: Sequence[str] = ()) -> int:
     labels = {row.place: (row.label, row.reason) for row in known}
     rows: list[Row] = []
     advice = Counter[str]()
+    crashed: list[str] = []
     for folder in folders:
-        for finding in findings(folder):
+        said = checked(folder)
+        crashed += [f"{each['path']}: {each['reason']}" for each in said["skipped"] if " failed: " in each["reason"]]
+        for finding in said["findings"]:
             if finding["tier"] == "advice":
                 advice[finding["rule"]] += 1
                 continue
@@ -65,7 +68,8 @@ def main(projects: Sequence[str] = ()) -> int:
     write(FINDINGS, sorted([*rows, *others]))
     lines = sum(count_lines(folder) for folder in folders)
     report(rows, advice, lines)
-    return 1 if any(not row.label for row in rows) else 0
+    print(f"{len(crashed)} times a detector raised", *crashed, sep="\n  ")
+    return 1 if crashed or any(not row.label for row in rows) else 0
 
 
 def unpacked(name: str, sha256: str) -> Path:
@@ -96,12 +100,12 @@ def unpacked(name: str, sha256: str) -> Path:
     return folder
 
 
-def findings(folder: Path) -> list[dict[str, Any]]:
-    """What `mlstaff check` says about a folder."""
+def checked(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """What `mlstaff check` says about a folder: its findings, and what was skipped."""
     mlstaff = str(Path(sys.executable).parent / "mlstaff")
     command = [mlstaff, "check", "--no-cache", "--format", "json", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return json.loads(done.stdout)["findings"]  # type: ignore[no-any-return]
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
 def count_lines(folder: Path) -> int:
