@@ -25,14 +25,6 @@ class Einsum:
         """Whether a dimension belongs to every operand and to the result: one product for each entry of it."""
         return letter in self.output and all(letter in each for each in self.inputs)
 
-    @property
-    def makes_scores(self) -> bool:
-        """Whether two operands each bring a dimension of their own: scores of queries and keys."""
-        if len(self.inputs) != 2:
-            return False
-        first, second = (set(each) for each in self.inputs)
-        return bool((first - second) & set(self.output)) and bool((second - first) & set(self.output))
-
 
 def einsum_of(call: ast.Call) -> Einsum | None:
     """What an einsum of torch or einops says; None for another call, and where dimensions are left to `...`."""
