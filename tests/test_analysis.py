@@ -86,6 +86,35 @@ def test_a_crash_in_one_detector_costs_only_its_own_findings(
     assert [(each.detector, each.path) for each in caplog.records] == [("planted-crash", "train.py")]  # type: ignore[attr-defined]
 
 
+def test_a_model_goes_back_to_train_mode_after_the_evaluation_and_not_after_the_condition_of_its_switch() -> None:
+    source = """
+import torch
+
+
+def accuracy(net, loader):
+    if isinstance(net, torch.nn.Module):
+        net.eval()
+    right = 0
+    for x, y in loader:
+        right += (net(x).argmax(1) == y).sum().item()
+    return right
+
+
+def train(net, loader, test_loader, optimizer, criterion):
+    net.train()
+    for x, y in loader:
+        optimizer.zero_grad()
+        criterion(net(x), y).backward()
+        optimizer.step()
+        print(accuracy(net, test_loader))
+"""
+
+    (finding,) = analyse(source, "train.py", rules={"missing-train-mode"}).findings
+
+    assert finding.bad.startswith("if isinstance(net, torch.nn.Module):\n    net.eval()\n")
+    assert finding.good == f"{finding.bad}\nnet.train()"
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -233,6 +233,7 @@ def _problem_of_evaluation(code: Code, training: TrainingPass, switched: Event) 
         f"`{name}` is still in eval mode when the next batch trains it (line {training.event.line}): "
         "no `train()` follows this evaluation.",
         mend=[code.source.insert_after(_end_of_evaluation(code, switched), f"{name}.train()")],
+        show=[each for each in code.tree.ancestors(switched.node) if isinstance(each, ast.If)][:1],
         related=[(training.event.node, "trains in eval mode")],
     )
 
@@ -269,7 +270,11 @@ def _inside(code: Code, loop: ast.stmt, node: ast.AST) -> ast.stmt:
 
 
 def _end_of_evaluation(code: Code, switched: Event) -> ast.stmt:
-    """The statement after which training could go on: the last of the block, before its `return`."""
-    block = code.tree.block(code.tree.statement(switched.node))
+    """The statement after which training could go on: the last of the block, before its `return`. A condition with
+    nothing but the switch is no block of its own."""
+    statement = code.tree.statement(switched.node)
+    while len(code.tree.block(statement)) == 1 and isinstance(above := code.tree.parents[statement], ast.If):
+        statement = above
+    block = code.tree.block(statement)
     statements = [each for each in block if not isinstance(each, ast.Return)]
     return statements[-1]
