@@ -4,6 +4,7 @@ import ast
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from detectors._engine.source.finding import Finding, Related, Tier
 from detectors._engine.source.mend import Change, Source
@@ -86,8 +87,12 @@ class Excerpts:
     def _of(self, change: Change) -> Lines:
         """The lines of a change; of one above a definition, its whole header."""
         last = change.end_line - (change.end_column == 0 and change.end_line > change.line)
-        headers = map(self.shown, self._tree.all(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-        return change.line, max([last, *(end for start, end in headers if start == change.line)])
+        return change.line, max(last, self._headers.get(change.line, 0))
+
+    @cached_property
+    def _headers(self) -> dict[int, int]:
+        """The last line of each definition's header, by its first: asked once for the many changes of a block."""
+        return dict(map(self.shown, self._tree.all(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)))
 
     def written(self, spans: Iterable[Lines], changes: Sequence[Change] = ()) -> str:
         """These lines with the changes; dots where lines are left out."""
@@ -98,7 +103,7 @@ class Excerpts:
                 texts.append(min(self._source.indent(first), above + "    ", key=len) + "...")
             texts += self._source.changed(first, last, changes).split("\n")
             above = min(self._source.indent(first), self._source.indent(last), key=len)
-        return dedented(texts)
+        return _dedented(texts)
 
 
 def _cut(span: Lines) -> Lines:
@@ -123,6 +128,6 @@ def _joined(spans: list[Lines]) -> list[Lines]:
     return joined
 
 
-def dedented(lines: list[str]) -> str:
+def _dedented(lines: list[str]) -> str:
     """The lines as one text, without the indentation they share."""
     return textwrap.dedent("\n".join(each.rstrip("\r") for each in lines)).strip("\n")
